@@ -21,10 +21,10 @@
  * before inih gets it. */
 #define LINE_MAX_BYTES 190
 #define PEER_PREFIX    "peer "
-#define NOTIFY_PREFIX  "notify "
 #define KEY_MAX        64
+#define PREFIX_SIZE    8 /* of a section with a name; longer than each of them */
 
-enum section_kind { SECTION_NONE, SECTION_KEYS, SECTION_PEER, SECTION_NOTIFY, SECTION_BAD };
+enum section_kind { SECTION_NONE, SECTION_KEYS, SECTION_PEER, SECTION_NAMED, SECTION_BAD };
 
 /* One load: the result so far. */
 struct load {
@@ -42,15 +42,15 @@ struct source {
 	const char *pos, *end;
 	unsigned line;
 	enum section_kind kind;
-	char section[ID_NAME_SIZE + sizeof(NOTIFY_PREFIX)];
-	size_t peer;   /* index of the section's peer */
-	size_t notify; /* index of the section's party */
+	char section[ID_NAME_SIZE + PREFIX_SIZE];
+	size_t peer;         /* index of the section's peer */
+	size_t named, index; /* kind and index of a section with a name */
 	/* The lines at which these were seen in this file; 0: not yet. */
 	unsigned key_lines[KEY_MAX];
 	unsigned section_lines[KEY_MAX]; /* by the first key of the section */
 	unsigned peer_lines[CONFIG_PEER_MAX], address_lines[CONFIG_PEER_MAX];
-	unsigned notify_lines[CONFIG_NOTIFY_MAX];
-	unsigned notify_key_lines[CONFIG_NOTIFY_MAX][CONFIG_NOTIFY_KEYS];
+	unsigned named_lines[CONFIG_NAMED_KINDS][CONFIG_NAMED_MAX];
+	unsigned named_key_lines[CONFIG_NAMED_KINDS][CONFIG_NAMED_MAX][CONFIG_NAMED_KEYS_MAX];
 };
 
 #define FAULT(source, ...) fault_at(source, (source)->line, __VA_ARGS__)
@@ -118,59 +118,99 @@ static enum section_kind begin_peer(struct source *source, const char *id)
 	return SECTION_PEER;
 }
 
-static void *notify_out(struct config_notify *notify, const struct config_key *key)
+/* A list of sections with names, whatever their struct is; NULL: none. */
+static char *list_of(const struct config *config, const struct config_named *named)
 {
-	return (char *)notify + key->offset;
+	char *list;
+
+	memcpy(&list, (const char *)config + named->list_offset, sizeof(list));
+	return list;
 }
 
-/* A new party with the values of what is not given. */
-static void notify_init(struct load *load, struct config_notify *notify, const char *name)
+static void set_list(struct config *config, const struct config_named *named, const char *list)
 {
-	snprintf(notify->name, sizeof(notify->name), "%s", name);
-	for (size_t i = 0; i < CONFIG_NOTIFY_KEYS; i++) {
-		const struct config_key *key = &config_notify_keys[i];
+	memcpy((char *)config + named->list_offset, &list, sizeof(list));
+}
+
+static size_t *count_of(struct config *config, const struct config_named *named)
+{
+	return (size_t *)(void *)((char *)config + named->count_offset);
+}
+
+/* The section INDEX, which begins with its name. */
+static char *item_of(struct config *config, const struct config_named *named, size_t index)
+{
+	return list_of(config, named) + index * named->item_size;
+}
+
+/* A new one with the values of what is not given. */
+static void item_init(struct load *load, const struct config_named *named, char *item,
+		      const char *name)
+{
+	snprintf(item, ID_NAME_SIZE, "%s", name);
+	for (size_t i = 0; i < named->key_count; i++) {
+		const struct config_key *key = &named->keys[i];
 		CLEANUP(free_charp) char *why = NULL;
 
 		if (key->fallback)
-			config_value_set(key, key->fallback, load->base_dir,
-					 notify_out(notify, key), &why);
+			config_value_set(key, key->fallback, load->base_dir, item + key->offset,
+					 &why);
 	}
 }
 
-static bool notify_find(struct load *load, const char *name, size_t *ret_index)
+static bool item_find(struct load *load, const struct config_named *named, const char *name,
+		      size_t *ret_index)
 {
 	struct config *config = &load->config;
+	size_t *count = count_of(config, named);
 
-	for (size_t i = 0; i < config->notify_count; i++) {
-		if (!strcmp(config->notify[i].name, name)) {
+	for (size_t i = 0; i < *count; i++) {
+		if (!strcmp(item_of(config, named, i), name)) {
 			*ret_index = i;
 			return true;
 		}
 	}
-	if (config->notify_count == CONFIG_NOTIFY_MAX)
+	if (*count == named->max)
 		return false;
-	if (!config->notify)
-		config->notify = xcalloc(CONFIG_NOTIFY_MAX, sizeof(config->notify[0]));
-	*ret_index = config->notify_count++;
-	notify_init(load, &config->notify[*ret_index], name);
+	if (!list_of(config, named))
+		set_list(config, named, xcalloc(named->max, named->item_size));
+	*ret_index = (*count)++;
+	item_init(load, named, item_of(config, named, *ret_index), name);
 	return true;
 }
 
-static enum section_kind begin_notify(struct source *source, const char *name)
+static enum section_kind begin_named(struct source *source, size_t kind, const char *name)
 {
+	const struct config_named *named = &config_named[kind];
+
 	if (!id_name_is_valid(name)) {
 		FAULT(source,
-		      "'%s' is no name of a party: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit "
+		      "'%s' is no name of a %s: 1 to 63 of A-Z a-z 0-9 . _ -, a letter or digit "
 		      "first",
-		      name);
+		      name, named->what);
 		return SECTION_BAD;
 	}
-	if (!notify_find(source->load, name, &source->notify)) {
-		FAULT(source, "more than %d parties are to be notified", CONFIG_NOTIFY_MAX);
+	source->named = kind;
+	if (!item_find(source->load, named, name, &source->index)) {
+		FAULT(source, "more than %zu sections [%sNAME]", named->max, named->prefix);
 		return SECTION_BAD;
 	}
-	is_repeated(source, &source->notify_lines[source->notify], "this section");
-	return SECTION_NOTIFY;
+	is_repeated(source, &source->named_lines[kind][source->index], "this section");
+	return SECTION_NAMED;
+}
+
+/* False: SECTION is of another kind. */
+static bool is_named(struct source *source, const char *section)
+{
+	for (size_t i = 0; i < CONFIG_NAMED_KINDS; i++) {
+		const size_t len = strlen(config_named[i].prefix);
+
+		if (strncmp(section, config_named[i].prefix, len) != 0)
+			continue;
+		source->kind = begin_named(source, i, section + len);
+		return true;
+	}
+	return false;
 }
 
 static enum section_kind begin_keys(struct source *source, const char *name)
@@ -205,9 +245,7 @@ static void begin_section(struct source *source, char *line)
 	snprintf(source->section, sizeof(source->section), "%s", line + 1);
 	if (!strncmp(line + 1, PEER_PREFIX, strlen(PEER_PREFIX)))
 		source->kind = begin_peer(source, line + 1 + strlen(PEER_PREFIX));
-	else if (!strncmp(line + 1, NOTIFY_PREFIX, strlen(NOTIFY_PREFIX)))
-		source->kind = begin_notify(source, line + 1 + strlen(NOTIFY_PREFIX));
-	else
+	else if (!is_named(source, line + 1))
 		source->kind = begin_keys(source, line + 1);
 }
 
@@ -269,19 +307,21 @@ static void take_peer_key(struct source *source, const char *name, const char *v
 	free(address);
 }
 
-static void take_notify_key(struct source *source, const char *name, const char *value)
+static void take_named_key(struct source *source, const char *name, const char *value)
 {
-	struct config_notify *notify = &source->load->config.notify[source->notify];
+	const struct config_named *named = &config_named[source->named];
+	char *item = item_of(&source->load->config, named, source->index);
+	unsigned *lines = source->named_key_lines[source->named][source->index];
 	struct nearest nearest = { .word = name };
 
-	for (size_t i = 0; i < CONFIG_NOTIFY_KEYS; i++) {
-		const struct config_key *key = &config_notify_keys[i];
+	for (size_t i = 0; i < named->key_count; i++) {
+		const struct config_key *key = &named->keys[i];
 
 		nearest_offer(&nearest, key->key);
 		if (strcmp(key->key, name) != 0)
 			continue;
-		if (!is_repeated(source, &source->notify_key_lines[source->notify][i], name))
-			set_value(source, key, value, notify_out(notify, key));
+		if (!is_repeated(source, &lines[i], name))
+			set_value(source, key, value, item + key->offset);
 		return;
 	}
 	if (nearest.best)
@@ -307,8 +347,8 @@ static int take(void *data, const char *section, const char *name, const char *v
 	case SECTION_PEER:
 		take_peer_key(source, name, value);
 		break;
-	case SECTION_NOTIFY:
-		take_notify_key(source, name, value);
+	case SECTION_NAMED:
+		take_named_key(source, name, value);
 		break;
 	case SECTION_BAD: /* reported already */
 		break;
@@ -566,6 +606,35 @@ static void check_notify(struct load *load)
 	}
 }
 
+static void check_hook(struct load *load, const struct config_hook *hook)
+{
+	const struct {
+		bool is_bad;
+		const char *text;
+	} rules[] = {
+		{ !hook->program && !hook->url, "has no program" },
+		{ hook->program && (hook->url || hook->secret_file || hook->ca_file),
+		  "has program, so it has no url, secret_file and ca_file" },
+		{ hook->url && !hook->secret_file, "has no secret_file" },
+		{ hook->url && hook->only_if,
+		  "has url, which says by itself whether it is needed: leave only_if out" },
+		{ hook->reboots && hook->restarts,
+		  "has reboots, and a boot starts migrd too: leave restarts out" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		if (rules[i].is_bad)
+			faults_add(load->faults, load->path, "[hook %s] %s", hook->name,
+				   rules[i].text);
+}
+
+/* As check_notify(). */
+static void check_hooks(struct load *load)
+{
+	for (size_t i = 0; i < load->config.hook_count; i++)
+		check_hook(load, &load->config.hooks[i]);
+}
+
 static int compare_peers(const void *a, const void *b)
 {
 	return strcmp(((const struct config_peer *)a)->id, ((const struct config_peer *)b)->id);
@@ -609,6 +678,7 @@ bool config_load(const char *path, struct config *ret, struct faults *faults)
 	set_fallbacks(&load);
 	set_derived(&load);
 	check_notify(&load);
+	check_hooks(&load);
 	free(load.base_dir);
 	if (faults->count > before) {
 		config_fini(&load.config);
@@ -626,18 +696,23 @@ static bool is_same(const struct config_key *key, const void *a, const void *b)
 
 		return left && right ? strcmp(left, right) == 0 : left == right;
 	}
-	if (key->type == CONFIG_TYPE_LEVEL)
+	if (key->type == CONFIG_TYPE_LEVEL || key->type == CONFIG_TYPE_YES)
 		return *(const int *)a == *(const int *)b;
 	return *(const uint64_t *)a == *(const uint64_t *)b;
 }
 
 static void take_value(const struct config_key *key, void *to, const void *from)
 {
-	assert(!config_type_is_text(key->type)); /* a text belongs to its configuration */
-	if (key->type == CONFIG_TYPE_LEVEL)
+	if (config_type_is_text(key->type)) {
+		const char *text = *(char *const *)from;
+
+		free(*(char **)to);
+		*(char **)to = text ? xstrdup(text) : NULL;
+	} else if (key->type == CONFIG_TYPE_LEVEL || key->type == CONFIG_TYPE_YES) {
 		*(int *)to = *(const int *)from;
-	else
+	} else {
 		*(uint64_t *)to = *(const uint64_t *)from;
+	}
 }
 
 void config_take_live(struct config *running, const struct config *fresh, config_kept_fn *kept,
@@ -657,15 +732,16 @@ void config_take_live(struct config *running, const struct config *fresh, config
 	}
 }
 
-static void notify_fini(struct config *config)
+static void named_fini(struct config *config, const struct config_named *named)
 {
-	for (size_t i = 0; i < config->notify_count; i++)
-		for (size_t k = 0; k < CONFIG_NOTIFY_KEYS; k++)
-			if (config_type_is_text(config_notify_keys[k].type))
-				free(*(char **)notify_out(&config->notify[i],
-							  &config_notify_keys[k]));
-	free(TAKE_PTR(config->notify));
-	config->notify_count = 0;
+	for (size_t i = 0; i < *count_of(config, named); i++)
+		for (size_t k = 0; k < named->key_count; k++)
+			if (config_type_is_text(named->keys[k].type))
+				free(*(char **)(void *)(item_of(config, named, i) +
+							named->keys[k].offset));
+	free(list_of(config, named));
+	set_list(config, named, NULL);
+	*count_of(config, named) = 0;
 }
 
 void config_fini(struct config *config)
@@ -674,6 +750,7 @@ void config_fini(struct config *config)
 		if (config_type_is_text(config_keys[i].type))
 			free(*(char **)key_out(config, &config_keys[i]));
 	free(config->peers);
-	notify_fini(config);
+	for (size_t i = 0; i < CONFIG_NAMED_KINDS; i++)
+		named_fini(config, &config_named[i]);
 	*config = (struct config){ 0 };
 }

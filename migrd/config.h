@@ -19,6 +19,7 @@
 
 #define CONFIG_PEER_MAX     256
 #define CONFIG_NOTIFY_MAX   16
+#define CONFIG_HOOK_MAX     16
 #define CONFIG_ADDRESS_SIZE 272 /* HOST:PORT, a DNS name has 253 */
 #define CONFIG_FILE_DEFAULT MIGRD_SYSCONFDIR "/migrd/migrd.conf"
 
@@ -38,6 +39,16 @@ struct config_notify {
 	char *label; /* KEY=VALUE; NULL: told of all VMs */
 };
 
+/* What this host does when it is empty ([hook NAME]). */
+struct config_hook {
+	char name[ID_NAME_SIZE];
+	char *program, *only_if; /* absolute path and arguments; NULL: none */
+	char *url, *secret_file; /* instead of a program; NULL: none */
+	char *ca_file;           /* NULL: what the system trusts */
+	uint64_t timeout_s;
+	int reboots, restarts; /* 1: yes */
+};
+
 /* Paths are absolute; a program without '/' is looked up in PATH. */
 struct config {
 	char *host_id;
@@ -51,6 +62,8 @@ struct config {
 	char *api_listen, *api_socket;
 	char *data_listen, *data_advertise;
 	char *tls_ca, *tls_cert, *tls_key;
+	char *maintenance_conductors; /* "HOST, HOST"; NULL: none */
+	char *maintenance_hook_program;
 	char *qemu_binary, *qemu_output_program;
 	uint64_t qemu_log_size_kib;
 	uint64_t qemu_start_timeout_ms;
@@ -76,6 +89,8 @@ struct config {
 	size_t peer_count;
 	struct config_notify *notify; /* in the order in which they came */
 	size_t notify_count;
+	struct config_hook *hooks; /* likewise */
+	size_t hook_count;
 };
 
 /* Sets *RET wholly when it returns true. */

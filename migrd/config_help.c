@@ -39,6 +39,7 @@ void config_print_keys(FILE *out)
 		section = key->section;
 	}
 	print_key(out, &config_peer_address, true);
-	for (size_t i = 0; i < CONFIG_NOTIFY_KEYS; i++)
-		print_key(out, &config_notify_keys[i], i == 0);
+	for (size_t kind = 0; kind < CONFIG_NAMED_KINDS; kind++)
+		for (size_t i = 0; i < config_named[kind].key_count; i++)
+			print_key(out, &config_named[kind].keys[i], i == 0);
 }

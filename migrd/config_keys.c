@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config_keys.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -78,6 +79,13 @@ const struct config_key config_keys[] = {
 	  .help = "The program that keeps what a QEMU prints." },
 	{ "qemu", "log_size_kib", CONFIG_TYPE_UINT, AT(qemu_log_size_kib), 8, 1 << 20, "1024", NULL,
 	  "KiB", "What is kept of a QEMU's output, at most; older output goes." },
+	{ "maintenance", "conductors", CONFIG_TYPE_HOSTS, AT(maintenance_conductors),
+	  .fallback_text = "none",
+	  .help = "Hosts that may have this one emptied and its hooks run, as the conductors of a "
+		  "maintenance.",
+	  .is_live = true },
+	{ "maintenance", "hook_program", CONFIG_TYPE_PROGRAM, AT(maintenance_hook_program),
+	  .fallback = MIGRD_LIBEXECDIR "/migrd-hook", .help = "The program that runs hooks." },
 	{ "move", "stream_program", CONFIG_TYPE_PROGRAM, AT(move_stream_program),
 	  .fallback = MIGRD_LIBEXECDIR "/migrd-stream",
 	  .help = "The program that carries a guest over the network." },
@@ -182,7 +190,8 @@ const struct config_key config_peer_address = {
 
 #define OF_NOTIFY(member) .offset = offsetof(struct config_notify, member)
 
-const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS] = {
+/* Of [notify NAME]; their offsets are in struct config_notify. */
+static const struct config_key notify_keys[] = {
 	{ "notify NAME", "url", CONFIG_TYPE_URL, OF_NOTIFY(url),
 	  .help = "Where the party NAME takes notices of moves; this or agent_command is required. "
 		  "NAME is also the name in the certificate with which it may ask for a delay." },
@@ -208,6 +217,49 @@ const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS] = {
 	  .help = "Only of VMs that have this label." },
 };
 
+#define OF_HOOK(member) .offset = offsetof(struct config_hook, member)
+
+/* Of [hook NAME]; their offsets are in struct config_hook. */
+static const struct config_key hook_keys[] = {
+	{ "hook NAME", "program", CONFIG_TYPE_COMMAND, OF_HOOK(program),
+	  .help = "What this host does when it is empty, as the hook NAME of a maintenance: a "
+		  "program and its arguments; this or url is required." },
+	{ "hook NAME", "only_if", CONFIG_TYPE_COMMAND, OF_HOOK(only_if),
+	  .fallback_text = "it is always needed",
+	  .help = "A program that says whether program is needed: by status 0 that it is, by 1 "
+		  "that it is not." },
+	{ "hook NAME", "url", CONFIG_TYPE_URL, OF_HOOK(url),
+	  .help = "In place of program: it is told, signed as notices are, and answers when it is "
+		  "done." },
+	{ "hook NAME", "secret_file", CONFIG_TYPE_PATH, OF_HOOK(secret_file),
+	  .help = "As of notify NAME; required with url." },
+	{ "hook NAME", "ca_file", CONFIG_TYPE_PATH, OF_HOOK(ca_file),
+	  .fallback_text = "what the system trusts", .help = "As of notify NAME." },
+	{ "hook NAME", "timeout_s", CONFIG_TYPE_UINT, OF_HOOK(timeout_s), 1, 86400, "900", NULL,
+	  "seconds", "Deadline: the program and all that it has started is ended then." },
+	{ "hook NAME", "reboots", CONFIG_TYPE_YES, OF_HOOK(reboots), .fallback = "no",
+	  .help = "yes: it is over when the host has been booted anew." },
+	{ "hook NAME", "restarts", CONFIG_TYPE_YES, OF_HOOK(restarts), .fallback = "no",
+	  .help = "yes: it is over when the program has ended, and migrd has been started anew." },
+};
+
+static_assert(CONFIG_NOTIFY_MAX <= CONFIG_NAMED_MAX && CONFIG_HOOK_MAX <= CONFIG_NAMED_MAX &&
+		      ARRAY_LEN(notify_keys) <= CONFIG_NAMED_KEYS_MAX &&
+		      ARRAY_LEN(hook_keys) <= CONFIG_NAMED_KEYS_MAX,
+	      "config.c has room for the lines of each kind");
+
+#define LIST(list, count)                                 \
+	.item_size = sizeof(*((struct config *)0)->list), \
+	.list_offset = offsetof(struct config, list),     \
+	.count_offset = offsetof(struct config, count)
+
+const struct config_named config_named[CONFIG_NAMED_KINDS] = {
+	{ "notify ", "party", notify_keys, ARRAY_LEN(notify_keys), CONFIG_NOTIFY_MAX,
+	  LIST(notify, notify_count) },
+	{ "hook ", "hook", hook_keys, ARRAY_LEN(hook_keys), CONFIG_HOOK_MAX,
+	  LIST(hooks, hook_count) },
+};
+
 const char *config_type_name(enum config_type type)
 {
 	static const char *const names[] = {
@@ -227,6 +279,8 @@ const char *config_type_name(enum config_type type)
 		[CONFIG_TYPE_NAME] = "name",
 		[CONFIG_TYPE_SHUTDOWN] = "off, limit or wait",
 		[CONFIG_TYPE_COMMAND] = "PATH ARGUMENT...",
+		[CONFIG_TYPE_HOSTS] = "HOST,HOST...",
+		[CONFIG_TYPE_YES] = "yes or no",
 	};
 
 	return names[type];
@@ -234,7 +288,7 @@ const char *config_type_name(enum config_type type)
 
 bool config_type_is_text(enum config_type type)
 {
-	return type != CONFIG_TYPE_UINT && type != CONFIG_TYPE_LEVEL;
+	return type != CONFIG_TYPE_UINT && type != CONFIG_TYPE_LEVEL && type != CONFIG_TYPE_YES;
 }
 
 /* ---- values -------------------------------------------------------------- */
@@ -316,6 +370,18 @@ static bool set_level(const char *value, int *out, char **ret_why)
 		return false;
 	}
 	*out = (int)level;
+	return true;
+}
+
+static bool set_yes(const char *value, int *out, char **ret_why)
+{
+	const bool is_yes = strcmp(value, "yes") == 0;
+
+	if (!is_yes && strcmp(value, "no") != 0) {
+		*ret_why = xasprintf("'%s' is neither yes nor no", value);
+		return false;
+	}
+	*out = is_yes;
 	return true;
 }
 
@@ -412,6 +478,25 @@ static bool label_is_valid(const char *label)
 	       label_word_is_valid(equals + 1, strlen(equals + 1), "._-");
 }
 
+static bool hosts_are_valid(const char *value)
+{
+	CLEANUP(free_charp) char *copy = xstrdup(value);
+	char *rest = copy, *host;
+
+	while ((host = strsep(&rest, ","))) {
+		/* Blanks at its ends go with the comma; elsewhere they are a fault. */
+		const size_t begin = strspn(host, " \t");
+		size_t end = strlen(host);
+
+		while (end > begin && strchr(" \t", host[end - 1]))
+			end--;
+		host[end] = '\0';
+		if (!id_host_is_valid(host + begin))
+			return false;
+	}
+	return true;
+}
+
 /* As peers check them, and no key twice. */
 static bool set_labels(const struct config_key *key, const char *value, char **out, char **ret_why)
 {
@@ -483,8 +568,8 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 				   out, ret_why);
 	case CONFIG_TYPE_COMMAND:
 		return set_checked(key, value, path_is_plain(value, strcspn(value, " ")),
-				   "the absolute path of a program inside the guest, and its "
-				   "arguments, with blanks between them",
+				   "the absolute path of a program, and its arguments, with "
+				   "blanks between them",
 				   out, ret_why);
 	case CONFIG_TYPE_WHEN:
 		return set_checked(key, value, when_is_valid(value),
@@ -501,6 +586,12 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 	case CONFIG_TYPE_SHUTDOWN:
 		return set_checked(key, value, shutdown_is_valid(value),
 				   "one of off, limit and wait", out, ret_why);
+	case CONFIG_TYPE_HOSTS:
+		return set_checked(key, value, hosts_are_valid(value),
+				   "a list of host ids with commas between them, such as a,b", out,
+				   ret_why);
+	case CONFIG_TYPE_YES:
+		return set_yes(value, out, ret_why);
 	case CONFIG_TYPE_UINT:
 		return set_uint(key, value, out, ret_why);
 	case CONFIG_TYPE_LEVEL:

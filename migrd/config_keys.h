@@ -15,13 +15,15 @@ enum config_type {
 	CONFIG_TYPE_MAP,     /* FROM:TO FROM:TO, absolute; likewise */
 	CONFIG_TYPE_UINT,
 	CONFIG_TYPE_LEVEL,
-	CONFIG_TYPE_URL,     /* https://HOST[:PORT]/PATH */
-	CONFIG_TYPE_WHEN,    /* before, after, or before,after */
-	CONFIG_TYPE_COMMAND, /* an absolute path and arguments, with blanks between them */
-	CONFIG_TYPE_LABEL,   /* KEY=VALUE, as wire/labels.h has them */
-	CONFIG_TYPE_LABELS,  /* the same with commas between them */
-	CONFIG_TYPE_NAME,    /* as id_name_is_valid() */
+	CONFIG_TYPE_URL,      /* https://HOST[:PORT]/PATH */
+	CONFIG_TYPE_WHEN,     /* before, after, or before,after */
+	CONFIG_TYPE_COMMAND,  /* an absolute path and arguments, with blanks between them */
+	CONFIG_TYPE_LABEL,    /* KEY=VALUE, as wire/labels.h has them */
+	CONFIG_TYPE_LABELS,   /* the same with commas between them */
+	CONFIG_TYPE_NAME,     /* as id_name_is_valid() */
 	CONFIG_TYPE_SHUTDOWN, /* off, limit or wait */
+	CONFIG_TYPE_HOSTS,    /* host ids with commas between them */
+	CONFIG_TYPE_YES,      /* yes or no; an int, 1 or 0 */
 };
 
 struct config_key {
@@ -34,15 +36,25 @@ struct config_key {
 	const char *unit;
 	const char *help;
 	bool or_zero; /* UINT: 0 is allowed too */
-	bool is_live; /* SIGHUP takes it over; only numbers and levels */
+	bool is_live; /* SIGHUP takes it over; a text: nobody keeps it */
 };
 
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 extern const struct config_key config_peer_address; /* of [peer ID] */
-/* Of [notify NAME]; their offsets are in struct config_notify. */
-#define CONFIG_NOTIFY_KEYS 8
-extern const struct config_key config_notify_keys[CONFIG_NOTIFY_KEYS];
+/* A kind of sections with names; their structs begin with the name. */
+struct config_named {
+	const char *prefix; /* of the section: "notify " */
+	const char *what;   /* what a name is one of: "party" */
+	const struct config_key *keys;
+	size_t key_count, max; /* max: sections */
+	size_t item_size;
+	size_t list_offset, count_offset; /* in struct config */
+};
+#define CONFIG_NAMED_KINDS    2
+#define CONFIG_NAMED_MAX      16 /* of each kind */
+#define CONFIG_NAMED_KEYS_MAX 8
+extern const struct config_named config_named[CONFIG_NAMED_KINDS];
 
 const char *config_type_name(enum config_type type);
 bool config_type_is_text(enum config_type type); /* the value is a char * */

@@ -29,6 +29,7 @@ static const struct {
 	{ "refreshes", &service_refreshes },
 	{ "newest", &service_newest },
 	{ "queue", &service_queue },
+	{ "hooks", &service_hooks },
 	{ "capacity", &service_capacity },
 	{ "evacuations", &service_evacuations },
 	{ "shutdown", &service_shutdown },

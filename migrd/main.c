@@ -120,6 +120,17 @@ static int check_parties(const struct config *config)
 	return 0;
 }
 
+static int check_hooks(const struct config *config)
+{
+	struct hook_sections *sections = NULL;
+	struct err err;
+
+	if (!settings_load_hooks_blocking(config, &sections, &err))
+		return complain(&err);
+	hook_sections_free(sections);
+	return 0;
+}
+
 static int restore(const struct config *config, const char *file)
 {
 	CLEANUP(free_charp) char *kept = NULL;
@@ -176,6 +187,8 @@ static int load_and_run(const char *path, const struct task *task)
 		status = check_certificate(&config);
 		if (!status)
 			status = check_parties(&config);
+		if (!status)
+			status = check_hooks(&config);
 		if (!check_host(&config) && !status)
 			status = err_exit_code(ERR_INVALID);
 	} else if (!daemon_run(path, &config, &err)) {

@@ -37,6 +37,7 @@ struct reading {
 	bool has_config;
 	struct tls_live *tls;
 	struct notify_parties *parties; /* NULL: they could not be read */
+	struct hook_sections *hooks;    /* likewise */
 	struct err err;
 };
 
@@ -85,7 +86,8 @@ static void run_reading(struct work *work)
 
 	read_config(reading);
 	if (reading->has_config &&
-	    settings_load_parties_blocking(&reading->config, &reading->parties, &reading->err))
+	    settings_load_parties_blocking(&reading->config, &reading->parties, &reading->err) &&
+	    settings_load_hooks_blocking(&reading->config, &reading->hooks, &reading->err))
 		reading->tls = tls_live_load_blocking(reading->ca, reading->cert, reading->key,
 						      &reading->err);
 }
@@ -96,6 +98,7 @@ static void reading_free(struct reading *reading)
 		config_fini(&reading->config);
 	tls_live_unref(reading->tls);
 	notify_parties_free(reading->parties);
+	hook_sections_free(reading->hooks);
 	free(reading->path);
 	free(reading->ca);
 	free(reading->cert);
@@ -215,6 +218,7 @@ static void take_all(struct reload *reload, struct reading *reading)
 	shutdown_look_again(api->shutdown);
 	take_peers(reload, &reading->config);
 	notify_set_parties(api->notify, TAKE_PTR(reading->parties));
+	hooks_set(api->hooks, TAKE_PTR(reading->hooks));
 	take_tls(reload, reading->tls);
 }
 

@@ -56,6 +56,7 @@ extern const struct service service_refreshes;
 /* service_fleet.c */
 extern const struct service service_newest;
 extern const struct service service_queue;
+extern const struct service service_hooks;
 extern const struct service service_capacity;
 extern const struct service service_evacuations;
 extern const struct service service_shutdown;

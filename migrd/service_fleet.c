@@ -16,6 +16,7 @@ static void recover_jobs(void *data)
 	refreshes_recover(api->refreshes);
 	queue_recover(api->queue);
 	evacuations_recover(api->evacuations);
+	hooks_recover(api->hooks);
 	api_shutdown_recovered(api);
 }
 
@@ -94,6 +95,40 @@ static void free_queue(struct daemon *daemon)
 
 const struct service service_queue = { start_queue, end_queue, free_queue };
 
+static bool start_hooks(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+	struct hook_sections *sections;
+
+	if (!settings_load_hooks_blocking(daemon->config, &sections, err))
+		return false;
+	api->hooks = hooks_new(
+		&(struct hooks_env){
+			.loop = api->loop,
+			.store = api->store,
+			.state_dir = daemon->config->host_state_dir,
+			.host_id = daemon->config->host_id,
+			.program = daemon->config->maintenance_hook_program,
+			.may_begin = api_hook_may_begin,
+			.changed = api_hook_changed,
+			.data = api,
+		},
+		sections, err);
+	return api->hooks != NULL;
+}
+
+static void end_hooks(struct daemon *daemon)
+{
+	hooks_clear(daemon->api.hooks);
+}
+
+static void free_hooks(struct daemon *daemon)
+{
+	hooks_free(TAKE_PTR(daemon->api.hooks));
+}
+
+const struct service service_hooks = { start_hooks, end_hooks, free_hooks };
+
 static bool is_cordoned(void *data, struct strbuf *why)
 {
 	return cordon_is_on(((const struct api *)data)->holds, why);
@@ -169,6 +204,7 @@ static bool start_evacuations(struct daemon *daemon, struct err *err)
 		.newest_env = &api->newest_env,
 		.newest = api->newest,
 		.host_id = daemon->config->host_id,
+		.is_kept_empty = api_is_kept_empty,
 		.changed = api_evacuation_changed,
 		.data = api,
 	});

@@ -42,6 +42,11 @@ static void add_evacuation(void *data, void *row)
 	evacuations_add_row(data, row);
 }
 
+static void add_hook(void *data, void *row)
+{
+	hooks_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -54,7 +59,8 @@ static bool start_records(struct daemon *daemon, struct err *err)
 	       store_load_blocking(api->store, STORE_REFRESH, add_refresh, api->refreshes, err) &&
 	       store_load_blocking(api->store, STORE_QUEUE, add_queue_entry, api->queue, err) &&
 	       store_load_blocking(api->store, STORE_EVACUATION, add_evacuation, api->evacuations,
-				   err);
+				   err) &&
+	       store_load_blocking(api->store, STORE_HOOK, add_hook, api->hooks, err);
 }
 
 const struct service service_records = { start_records, NULL, NULL };

@@ -61,6 +61,34 @@ bool settings_load_parties_blocking(const struct config *config, struct notify_p
 	return true;
 }
 
+bool settings_load_hooks_blocking(const struct config *config, struct hook_sections **ret,
+				  struct err *err)
+{
+	struct hook_sections *sections = hook_sections_new(config->maintenance_conductors);
+
+	for (size_t i = 0; i < config->hook_count; i++) {
+		const struct config_hook *hook = &config->hooks[i];
+		const struct hook_setting setting = {
+			.name = hook->name,
+			.program = hook->program,
+			.only_if = hook->only_if,
+			.url = hook->url,
+			.secret_file = hook->secret_file,
+			.ca_file = hook->ca_file,
+			.timeout_s = hook->timeout_s,
+			.reboots = hook->reboots,
+			.restarts = hook->restarts,
+		};
+
+		if (!hook_sections_add_blocking(sections, &setting, err)) {
+			hook_sections_free(sections);
+			return false;
+		}
+	}
+	*ret = sections;
+	return true;
+}
+
 struct moves_limits settings_moves_limits(const struct config *config)
 {
 	return (struct moves_limits){
@@ -103,6 +131,7 @@ struct selfcheck_env settings_selfcheck(const struct config *config)
 		.log_dir = config->host_log_dir,
 		.qemu_binary = config->qemu_binary,
 		.output_program = config->qemu_output_program,
+		.hook_program = config->hook_count ? config->maintenance_hook_program : NULL,
 		.stream_program = config->move_stream_program,
 		.shutdown = config->host_shutdown,
 		.has_logind = logind_is_built,

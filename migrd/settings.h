@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "capacity/capacity.h"
 #include "config.h"
+#include "hook/sections.h"
 #include "move/move.h"
 #include "notify/parties.h"
 #include "storage/place.h"
@@ -24,6 +25,9 @@ bool settings_load_tls_blocking(const struct config *config, struct tls_live **r
 /* Reads the secrets of the parties that are told of moves; the caller owns *RET. */
 bool settings_load_parties_blocking(const struct config *config, struct notify_parties **ret,
 				    struct err *err);
+/* Reads the secrets of the hooks that have urls, and who may ask for hooks; the same. */
+bool settings_load_hooks_blocking(const struct config *config, struct hook_sections **ret,
+				  struct err *err);
 
 struct moves_limits settings_moves_limits(const struct config *config);
 /* This host's room. */

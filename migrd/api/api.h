@@ -11,6 +11,7 @@
 #include "check/check.h"
 #include "evacuation/evacuation.h"
 #include "hold/hold.h"
+#include "hook/hook.h"
 #include "http/http.h"
 #include "move/move.h"
 #include "owner/newest.h"
@@ -36,6 +37,7 @@ struct api {
 	struct saves *saves;
 	struct refreshes *refreshes;
 	struct queue *queue;
+	struct hooks *hooks;
 	struct evacuations *evacuations;
 	struct capacity *capacity;
 	struct shutdown *shutdown;
@@ -92,6 +94,11 @@ void api_queue_changed(void *api, const struct queue_entry *entry);
 void api_evacuation_changed(void *api, struct evacuation *evac);
 void api_hold_changed(void *api, const struct store_hold *hold, enum hold_change change,
 		      const char *by);
+
+/* hooks.c: callbacks of hooks_env and evacuations_env. */
+void api_hook_changed(void *api, const struct hook_run *run);
+bool api_hook_may_begin(void *api, const char *requester, struct err *err);
+bool api_is_kept_empty(void *api);
 
 /* shutdown.c: callbacks of shutdown_env. */
 bool api_has_guests(void *api);
@@ -220,6 +227,19 @@ void api_evacuation_abort(struct http_request *req, void *data);
 void api_evacuation_return(struct http_request *req, void *data);
 void api_evacuation_withdraw(struct http_request *req, void *data);
 void api_peer_back(struct http_request *req, void *data);
+/* hooks.c */
+void api_hooks_list(struct http_request *req, void *data);
+void api_hook_get(struct http_request *req, void *data);
+void api_peer_hook_begin(struct http_request *req, void *data);
+void api_peer_hook_get(struct http_request *req, void *data);
+/* False: the caller may not maintain this host, or it is too early; REQ was answered. */
+bool api_conducts(struct http_request *req, const struct api *api);
+/* False: no guest may come back, as a hook runs; REQ was answered. */
+bool api_may_fill(struct http_request *req, const struct api *api);
+/* peer_evacuations.c */
+void api_peer_evacuations_begin(struct http_request *req, void *data);
+void api_peer_evacuation_get(struct http_request *req, void *data);
+void api_peer_evacuation_withdraw(struct http_request *req, void *data);
 /* saves.c */
 void api_vm_save(struct http_request *req, void *data);
 void api_vms_restore(struct http_request *req, void *data);

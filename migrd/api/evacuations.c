@@ -119,11 +119,19 @@ void api_evacuation_resume(struct http_request *req, void *data)
 		evacuation_resume(evac, on_done, req);
 }
 
+/* For what lets guests come back.  NULL: the request was answered. */
+static struct evacuation *find_to_end(struct http_request *req, const struct api *api)
+{
+	struct evacuation *evac = api_sure(req, api) ? find(req, api) : NULL;
+
+	return evac && api_may_fill(req, api) ? evac : NULL;
+}
+
 void api_evacuation_abort(struct http_request *req, void *data)
 {
 	struct faults *faults = faults_new();
 	struct evacuation_abort wish;
-	struct evacuation *evac = api_sure(req, data) ? find(req, data) : NULL;
+	struct evacuation *evac = find_to_end(req, data);
 
 	if (!evac)
 		;
@@ -138,7 +146,7 @@ void api_evacuation_return(struct http_request *req, void *data)
 {
 	struct faults *faults = faults_new();
 	struct evacuation_return wish;
-	struct evacuation *evac = api_sure(req, data) ? find(req, data) : NULL;
+	struct evacuation *evac = find_to_end(req, data);
 
 	if (!evac)
 		;
@@ -153,7 +161,7 @@ void api_evacuation_withdraw(struct http_request *req, void *data)
 {
 	struct faults *faults = faults_new();
 	struct evacuation_withdraw wish;
-	struct evacuation *evac = api_sure(req, data) ? find(req, data) : NULL;
+	struct evacuation *evac = find_to_end(req, data);
 
 	if (!evac)
 		;

@@ -8,11 +8,13 @@
 #include "wire/capacity.h"
 #include "wire/evacuation_reply.h"
 #include "wire/hold.h"
+#include "wire/hook.h"
 #include "wire/known_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
 #include "wire/peer_back.h"
+#include "wire/peer_evacuation.h"
 #include "wire/peer_msg.h"
 #include "wire/policy_reply.h"
 #include "wire/queue_reply.h"
@@ -262,6 +264,11 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/evacuations/{id}/withdraw", O, api_evacuation_withdraw,
 	  .summary = "Take a request back", .body = evacuation_withdraw_fields,
 	  .reply = evacuation_reply_fields, .status = 202 },
+	{ "GET", "/v1/hooks", V, api_hooks_list,
+	  .summary = "What this host can do when it is empty, and what of it was done",
+	  .reply = hook_reply_fields, .is_list = true },
+	{ "GET", "/v1/hooks/{id}", V, api_hook_get, .summary = "One run of a hook",
+	  .reply = hook_run_fields },
 	{ "GET", "/v1/saves", V, api_saves_list, .summary = "Saves and restores, newest first",
 	  .reply = save_reply_fields, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",
@@ -315,6 +322,20 @@ const struct http_route api_routes[] = {
 	{ "GET", "/peer/v1/capacity", P, api_peer_capacity,
 	  .summary = "What it has room for, and its guests", .query = peer_capacity_query,
 	  .reply = capacity_page_fields },
+	{ "POST", "/peer/v1/evacuations", P, api_peer_evacuations_begin,
+	  .summary = "As POST /v1/evacuations, for the conductor of a maintenance",
+	  .body = evacuation_request_fields, .reply = peer_evacuation_fields },
+	{ "GET", "/peer/v1/evacuations/{id}", P, api_peer_evacuation_get,
+	  .summary = "One evacuation, in short", .reply = peer_evacuation_fields },
+	{ "POST", "/peer/v1/evacuations/{id}/withdraw", P, api_peer_evacuation_withdraw,
+	  .summary = "Take a request back", .body = evacuation_withdraw_fields,
+	  .reply = peer_evacuation_fields },
+	{ "POST", "/peer/v1/hooks", P, api_peer_hook_begin,
+	  .summary = "Begin a hook of its configuration, once for each hook_id, or see whether it "
+		     "is needed",
+	  .body = hook_request_fields, .reply = hook_run_fields },
+	{ "GET", "/peer/v1/hooks/{id}", P, api_peer_hook_get, .summary = "What has come of it",
+	  .reply = hook_run_fields },
 	{ "POST", "/peer/v1/evacuations/{id}/back", P, api_peer_back,
 	  .summary = "Send back a guest that came from the caller", .body = peer_back_fields,
 	  .reply = peer_back_reply_fields },

@@ -64,6 +64,12 @@ static bool check_stream(const struct selfcheck_env *env, struct err *err)
 	return check_program("[move] stream_program", env->stream_program, err);
 }
 
+static bool check_hook(const struct selfcheck_env *env, struct err *err)
+{
+	return !env->hook_program ||
+	       check_program("[maintenance] hook_program", env->hook_program, err);
+}
+
 /* ---- directories ----------------------------------------------------------- */
 
 static bool has_room(const char *dir, struct err *err)
@@ -124,7 +130,7 @@ static const struct {
 	{ "state-dir", check_state_dir },   { "run-dir", check_run_dir },
 	{ "log-dir", check_log_dir },       { "qemu", check_qemu },
 	{ "output-program", check_output }, { "stream-program", check_stream },
-	{ "shutdown", check_shutdown },
+	{ "hook-program", check_hook },     { "shutdown", check_shutdown },
 };
 
 size_t selfcheck_run(const struct selfcheck_env *env, selfcheck_fn *fn, void *data)

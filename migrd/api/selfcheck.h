@@ -14,6 +14,7 @@
 struct selfcheck_env {
 	const char *state_dir, *run_dir, *log_dir;
 	const char *qemu_binary, *output_program, *stream_program;
+	const char *hook_program; /* NULL: it has no hooks */
 	const char *shutdown;
 	bool has_logind; /* migrd was built with libsystemd */
 };

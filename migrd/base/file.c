@@ -137,7 +137,7 @@ static bool write_full(int fd, const char *data, size_t len)
 }
 
 /* The rename itself is durable only when the directory is synced. */
-static bool sync_parent(const char *path)
+bool file_sync_parent(const char *path, struct err *err)
 {
 	CLEANUP(free_charp) char *dir = xstrdup(path);
 	CLEANUP(closep) int fd = -1;
@@ -146,7 +146,7 @@ static bool sync_parent(const char *path)
 	if (slash)
 		slash[slash == dir] = '\0';
 	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 && fsync(fd) == 0;
+	return (fd >= 0 && fsync(fd) == 0) || fail(err, "sync the directory of", path);
 }
 
 bool file_write(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
@@ -162,9 +162,7 @@ bool file_write(const char *path, const void *data, size_t len, mode_t mode, str
 		unlink(beside);
 		return false;
 	}
-	if (!sync_parent(path))
-		return fail(err, "sync the directory of", path);
-	return true;
+	return file_sync_parent(path, err);
 }
 
 /* Opened for writing, as the question is about a lock for writing. */

@@ -19,6 +19,8 @@ bool file_read_tail(const char *path, size_t max, char **ret_text, struct err *e
 bool file_is_locked(const char *path);
 /* Writes and syncs a temporary file beside PATH, then renames it: PATH is never half written. */
 bool file_write(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+/* A name that was made or removed in the directory of PATH is durable then. */
+bool file_sync_parent(const char *path, struct err *err);
 /* The path of the program NAME: NAME itself if it has a '/', else looked up in PATH as
  * execvp(3) does; NULL: there is no such program.  The caller frees it. */
 char *file_find_program(const char *name);

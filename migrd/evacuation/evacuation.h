@@ -34,6 +34,7 @@
 #include "queue/queue.h"
 #include "save/save.h"
 #include "wire/evacuation_reply.h"
+#include "wire/peer_evacuation.h"
 
 #define EVACUATION_REQUESTS_MAX 16
 
@@ -54,6 +55,9 @@ struct evacuations_env {
 	const struct newest_env *newest_env;
 	const struct newest *newest;
 	const char *host_id;
+	/* Guests may not come back now, as a hook of the host runs: a request that has expired
+	 * waits.  Its end is told by evacuations_look().  NULL: they always may. */
+	bool (*is_kept_empty)(void *data);
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, struct evacuation *evac);
 	void *data;
@@ -122,6 +126,11 @@ bool evacuation_is_final(const struct evacuation *evac);
 const char *evacuation_id(const struct evacuation *evac);
 /* Borrowed until one is shown again, or the loop goes on. */
 const struct evacuation_reply *evacuation_show(struct evacuation *evac);
+/* In short, for the conductor of a maintenance; sets all of *RET. */
+void evacuation_brief(const struct evacuations *evacs, const struct evacuation_reply *reply,
+		      struct peer_evacuation *ret);
+/* This host is drained, for WHO too.  CONFLICT: it is not. */
+bool evacuations_is_drained_for(const struct evacuations *evacs, const char *who, struct err *err);
 /* This host is being emptied, or is empty; one sentence is added to WHY.  EVACS may be NULL. */
 bool evacuations_is_on(const struct evacuations *evacs, struct strbuf *why);
 

@@ -78,6 +78,18 @@ bool evacuations_is_on(const struct evacuations *evacs, struct strbuf *why)
 	return true;
 }
 
+bool evacuations_is_drained_for(const struct evacuations *evacs, const char *who, struct err *err)
+{
+	const struct evacuation *evac = evacs_current(evacs);
+
+	if (!evac || evac->machine.state != EVAC_STATE_DRAINED ||
+	    evac->detail.ending != EVAC_ENDING_NONE)
+		return err_set(err, ERR_CONFLICT, "host '%s' is not drained", evacs->env.host_id);
+	return evacuation_has_requester(evac, who) ||
+	       err_set(err, ERR_CONFLICT, "host '%s' is drained, but '%s' does not ask for it",
+		       evacs->env.host_id, who);
+}
+
 /* ---- looks --------------------------------------------------------------------------- */
 
 static void restart(struct evacuation *evac)

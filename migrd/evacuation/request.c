@@ -142,13 +142,15 @@ struct evacuation *evacuation_of_requester(struct evacuations *evacs, const char
 
 void evac_expire(struct evacuation *evac, int64_t now_ms, int64_t *ret_ms)
 {
+	const struct evacuations_env *env = &evac->evacs->env;
 	struct evac_detail *detail = &evac->detail;
+	const bool is_kept = env->is_kept_empty && env->is_kept_empty(env->data);
 
 	*ret_ms = 0;
 	for (size_t i = detail->asker_count; i-- > 0;) {
 		struct evac_asker *asker = &detail->askers[i];
 
-		if (!asker->until_ms)
+		if (!asker->until_ms || (asker->until_ms <= now_ms && is_kept))
 			continue;
 		if (asker->until_ms <= now_ms)
 			take_out(evac, asker, "has expired");

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/internal.h"
+#include "wire/peer_msg.h"
 
 /* How long a stopping server lets clients take their last answers. */
 #define STOP_WAIT_MS 1000
@@ -40,13 +41,12 @@ static struct http_request *next_request(struct http_server *server)
 enum fault_kind http_fault_at(const struct http_request *req, const char *stage, struct err *err)
 {
 #ifdef ENABLE_FAULT_INJECTION
-	const char *name = strrchr(req->route->path, '/') + 1;
-	char point[64];
+	char point[64], name[32];
 
 	if (strncmp(req->route->path, HTTP_PEER_PREFIX, strlen(HTTP_PEER_PREFIX)) != 0)
 		return FAULT_NONE;
-	/* The question for a move's fate has the move's own path. */
-	snprintf(point, sizeof(point), "api.%s.%s", stage, name[0] == '{' ? "fate" : name);
+	peer_route_name(req->route->path, name, sizeof(name));
+	snprintf(point, sizeof(point), "api.%s.%s", stage, name);
 	return fault_message(point, err);
 #else
 	(void)req;

@@ -378,6 +378,17 @@ static bool prepare(struct post *post, const struct notify_party *party, const c
 	return true;
 }
 
+/* Of memory that lasts. */
+static const char *type_of(const char *type)
+{
+	static const char *const types[] = { "before", "after", "hook" };
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return types[i];
+	return types[0];
+}
+
 void notify_send(struct notify *notify, const struct notify_message *message, notify_done_fn *done,
 		 void *data)
 {
@@ -386,7 +397,7 @@ void notify_send(struct notify *notify, const struct notify_message *message, no
 
 	loop_assert_thread(notify->loop);
 	post->notify = notify;
-	post->type = strcmp(message->type, "after") == 0 ? "after" : "before";
+	post->type = type_of(message->type);
 	post->body = xstrdup(message->body);
 	post->done = done;
 	post->data = data;

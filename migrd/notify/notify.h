@@ -5,7 +5,7 @@
  * proxies not used.  NOTIFY_OF_A_PARTY_MAX notices to each party are under way at a time, others
  * wait, and their deadlines count meanwhile.
  *
- * Fault points: notify.send.TYPE, notify.reply.TYPE, TYPE being `before' or `after'.
+ * Fault points: notify.send.TYPE, notify.reply.TYPE.
  * Thread: loop.
  */
 #ifndef MIGRD_NOTIFY_NOTIFY_H
@@ -43,7 +43,7 @@ typedef void notify_done_fn(void *data, const struct notify_reply *reply, const 
 struct notify_message {
 	const char *party;
 	const char *id;   /* `webhook-id': the same at each try; without '.' */
-	const char *type; /* `before' or `after' */
+	const char *type; /* `before', `after' or `hook': of its fault points */
 	const char *body;
 };
 void notify_send(struct notify *notify, const struct notify_message *message, notify_done_fn *done,

@@ -172,7 +172,8 @@ bool notify_parties_add_blocking(struct notify_parties *parties,
 			       NOTICE_PARTIES_MAX);
 	if (!fill(parties, party, setting, err)) {
 		secret_wipe(party, sizeof(*party));
-		return err_wrap(err, "[notify %s]", setting->name);
+		return err_wrap(err, "[%s %s]", setting->section ? setting->section : "notify",
+				setting->name);
 	}
 	parties->count++;
 	return true;

@@ -45,6 +45,7 @@ void notify_parties_free(struct notify_parties *parties); /* accepts NULL; wipes
 
 /* What the configuration says of a party. */
 struct notify_setting {
+	const char *section; /* of which kind it is; NULL: "notify" */
 	const char *name, *url, *secret_file, *ca_file, *command, *label; /* or NULL */
 	uint64_t timeout_ms, may_delay_s;
 	bool before, after;

@@ -89,13 +89,10 @@ void peer_clients_renew(struct peer_clients *clients)
 
 void peer_fault_point(const struct peer_request *req, const char *stage, char *ret, size_t size)
 {
-	const char *slash = strrchr(req->path, '/');
-	const char *last = slash ? slash + 1 : req->path;
-	char name[ID_UUID_SIZE];
+	char name[32];
 
-	/* The path of the question for a move's fate ends with the move's id. */
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(last, "?"), last);
-	snprintf(ret, size, "peer.%s.%s", stage, id_uuid_is_valid(name) ? "fate" : name);
+	peer_route_name(req->path, name, sizeof(name));
+	snprintf(ret, size, "peer.%s.%s", stage, name);
 }
 
 static void on_deadline(void *data)

@@ -159,11 +159,25 @@ struct store_evacuation {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+#define STORE_HOOK_ID_SIZE 128
+/* A hook of this host that was begun (hook/hook.h). */
+struct store_hook {
+	char id[STORE_HOOK_ID_SIZE]; /* key */
+	char name[ID_NAME_SIZE];
+	char state[STORE_ENUM_SIZE]; /* wire/hook.h */
+	bool is_final;               /* the state is an end */
+	char boot_id[ID_UUID_SIZE];  /* of the host, when it was begun */
+	char *detail;                /* JSON of the hook's own; owned */
+	char *words;                 /* the end of what it printed; NULL: nothing; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
 void store_vm_fini(struct store_vm *vm);
 void store_hold_fini(struct store_hold *hold);
 void store_policy_fini(struct store_policy *policy);
 void store_queue_entry_fini(struct store_queue_entry *entry);
 void store_evacuation_fini(struct store_evacuation *evacuation);
+void store_hook_fini(struct store_hook *hook);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -191,6 +205,7 @@ enum store_table_id {
 	STORE_QUEUE,
 	STORE_HOLD,
 	STORE_EVACUATION,
+	STORE_HOOK,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -271,6 +286,12 @@ static inline struct store_change store_put_evacuation(const struct store_evacua
 	return (struct store_change){ STORE_EVACUATION, STORE_PUT, evacuation };
 }
 
+/* Inserts HOOK, or replaces the row with its id. */
+static inline struct store_change store_put_hook(const struct store_hook *hook)
+{
+	return (struct store_change){ STORE_HOOK, STORE_PUT, hook };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -310,8 +331,11 @@ void store_close(struct store *store);
 /* The same of evacuations (schema/sql/012-evacuation.sql). */
 #define STORE_EVACUATIONS_MAX 20
 
+/* The same of hooks (schema/sql/013-hook.sql). */
+#define STORE_HOOKS_MAX 100
+
 /* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
- * store_policy, store_queue_entry, store_hold or store_evacuation. */
+ * store_policy, store_queue_entry, store_hold, store_evacuation or store_hook. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

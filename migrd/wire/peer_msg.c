@@ -5,6 +5,25 @@
 
 #include "base/mem.h"
 
+#define ROUTES "/peer/v1/"
+
+void peer_route_name(const char *path, char *ret, size_t size)
+{
+	const size_t begin = strncmp(path, ROUTES, strlen(ROUTES)) == 0 ? strlen(ROUTES) : 0;
+	const char *first = path + begin;
+	const size_t len = strcspn(first, "?"), word = strcspn(first, "/?");
+	const char *last = memrchr(first, '/', len);
+
+	if (!last)
+		snprintf(ret, size, "%.*s", (int)len, first);
+	else if (last != first + word)
+		snprintf(ret, size, "%.*s", (int)(first + len - last - 1), last + 1);
+	else if (word == strlen("moves") && strncmp(first, "moves", word) == 0)
+		snprintf(ret, size, "fate");
+	else
+		snprintf(ret, size, "%.*s", (int)word, first);
+}
+
 /* ---- values -------------------------------------------------------------- */
 
 static bool check_host(const char *value, const char **ret_why)

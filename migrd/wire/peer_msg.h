@@ -39,6 +39,10 @@
 /* Each change of owner adds one; every reader of JSON has whole numbers up to 2^53. */
 #define PEER_GENERATION_MAX ((UINT64_C(1) << 53) - 2)
 
+/* The name of a route in fault points: the last word of PATH; of a path that ends with an id the
+ * word before it, and `fate' of a move's.  PATH may be that of a route, with {NAME}. */
+void peer_route_name(const char *path, char *ret, size_t size);
+
 struct peer_hello {
 	struct {
 		uint64_t min, max;

@@ -12,6 +12,7 @@
 #include "wire/evacuation_reply.h"
 #include "wire/event.h"
 #include "wire/hold.h"
+#include "wire/hook.h"
 #include "wire/host_reply.h"
 #include "wire/known_reply.h"
 #include "wire/medium_request.h"
@@ -102,6 +103,9 @@ static const struct {
 	  "The answer of POST /v1/host/backup." },
 	{ "hold", hold_reply_fields, JSON_SCHEMA_REPLY, "Hold",
 	  "The answer of GET /v1/holds/{id}, and an item of GET /v1/holds." },
+	{ "hook", hook_reply_fields, JSON_SCHEMA_REPLY, "Hook", "An item of GET /v1/hooks." },
+	{ "hook-run", hook_run_fields, JSON_SCHEMA_REPLY, "Run of a hook",
+	  "The answer of GET /v1/hooks/{id}." },
 	{ "cordon", cordon_reply_fields, JSON_SCHEMA_REPLY, "Cordon",
 	  "The answer of POST /v1/host/cordon and /v1/host/uncordon." },
 	{ "peer", host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
@@ -151,6 +155,10 @@ static const struct {
 	  "What a party gets that is told of the end of a move." },
 	{ "notice-answer", notice_answer_fields, JSON_SCHEMA_REPLY, "Answer to a notice",
 	  "What a party answers to a notice before a move; other members are ignored." },
+	{ "notice-hook", hook_notice_fields, JSON_SCHEMA_REPLY, "Notice of a hook",
+	  "What the url of a hook gets; its answer is a hook-answer, or empty." },
+	{ "hook-answer", hook_answer_fields, JSON_SCHEMA_REPLY, "Answer of the url of a hook",
+	  "What the url of a hook answers when it is done; other members are ignored." },
 	{ "queue-entry", queue_reply_fields, JSON_SCHEMA_REPLY, "Entry of the queue",
 	  "The answer of GET /v1/queue/{id}, of POST /v1/queue and of a cancel, and an item of GET "
 	  "/v1/queue." },
@@ -176,6 +184,8 @@ static const struct {
 	{ "event-queue", event_queue_fields, JSON_SCHEMA_REPLY, "Event queue",
 	  "An entry of the queue has changed." },
 	{ "event-hold", event_hold_fields, JSON_SCHEMA_REPLY, "Event hold", "A hold has changed." },
+	{ "event-hook", event_hook_fields, JSON_SCHEMA_REPLY, "Event hook",
+	  "A hook of this host was begun, or has changed." },
 	{ "event-cordon", event_cordon_fields, JSON_SCHEMA_REPLY, "Event cordon",
 	  "What keeps new guests from this host has changed." },
 	{ "event-evacuation", event_evacuation_fields, JSON_SCHEMA_REPLY, "Event evacuation",

@@ -51,6 +51,8 @@ migrd --print-routes
 migrd --print-schema vm
 migrd-stream --help
 migrd-stream --version
+migrd-hook --help
+migrd-hook --version
 migrd-output --help
 migrd-output --version
 """

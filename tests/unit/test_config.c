@@ -456,8 +456,63 @@ START_TEST(too_many_parties_are_refused)
 	config_fini(&config);
 	strbuf_adds(&text, "[notify q]\nurl = https://q/\n");
 	ck_assert(!load(text.data));
-	assert_fault_in_line(5 + 3 * CONFIG_NOTIFY_MAX, "more than 16 parties");
+	assert_fault_in_line(5 + 3 * CONFIG_NOTIFY_MAX, "more than 16 sections [notify NAME]");
 	strbuf_fini(&text);
+}
+END_TEST
+
+START_TEST(hooks_and_conductors_are_read)
+{
+	ck_assert(load(HOST_A "[maintenance]\nconductors = b, c-1\n"
+			      "[hook reboot]\nprogram = /usr/bin/systemctl reboot\nreboots = yes\n"
+			      "only_if = /x/needs --reboot\n"
+			      "[hook told]\nurl = https://a/\nsecret_file = key\ntimeout_s = 5\n"
+			      "[hook up]\nprogram = /up\nrestarts = yes\n" PARTY));
+	ck_assert_str_eq(config.maintenance_conductors, "b, c-1");
+	ck_assert_uint_eq(config.hook_count, 3);
+	ck_assert_uint_eq(config.notify_count, 1);
+	ck_assert_str_eq(config.hooks[0].name, "reboot");
+	ck_assert_str_eq(config.hooks[0].program, "/usr/bin/systemctl reboot");
+	ck_assert_str_eq(config.hooks[0].only_if, "/x/needs --reboot");
+	ck_assert_int_eq(config.hooks[0].reboots, 1);
+	ck_assert_int_eq(config.hooks[0].restarts, 0);
+	ck_assert_uint_eq(config.hooks[0].timeout_s, 900);
+	ck_assert_str_eq(config.hooks[1].url, "https://a/");
+	ck_assert_uint_eq(config.hooks[1].timeout_s, 5);
+	assert_beside(config.hooks[1].secret_file, "key");
+	ck_assert_int_eq(config.hooks[2].restarts, 1);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	int line; /* 0: of the whole configuration */
+	const char *words;
+} bad_hooks[] = {
+	{ "[hook -a]\n", 5, "no name of a hook" },
+	{ "[hook a]\nprogram = reboot\n", 6, "absolute path" },
+	{ "[hook a]\nprogram = /a\nreboot = yes\n", 7, "is 'reboots' meant?" },
+	{ "[hook a]\nprogram = /a\nreboots = true\n", 7, "neither yes nor no" },
+	{ "[hook a]\nprogram = /a\ntimeout_s = 0\n", 7, "out of range: 1 to 86400" },
+	{ "[hook a]\ntimeout_s = 5\n", 0, "[hook a] has no program" },
+	{ "[hook a]\nprogram = /a\nurl = https://a/\n", 0, "so it has no url" },
+	{ "[hook a]\nurl = https://a/\n", 0, "[hook a] has no secret_file" },
+	{ "[hook a]\nurl = https://a/\nsecret_file = k\nonly_if = /a\n", 0, "leave only_if out" },
+	{ "[hook a]\nprogram = /a\nreboots = yes\nrestarts = yes\n", 0, "leave restarts out" },
+	{ "[maintenance]\nconductors = a b\n", 6, "is not a list of host ids" },
+	{ "[maintenance]\nconductors = a,,b\n", 6, "is not a list of host ids" },
+	{ "[maintenance]\nconductors = A\n", 6, "is not a list of host ids" },
+};
+
+START_TEST(bad_hook_is_refused_in_words)
+{
+	CLEANUP(free_charp) char *text = xasprintf("%s%s", HOST_A, bad_hooks[_i].text);
+
+	ck_assert(!load(text));
+	if (bad_hooks[_i].line)
+		assert_fault_in_line(bad_hooks[_i].line, bad_hooks[_i].words);
+	else
+		rig_assert_fault(faults, path, bad_hooks[_i].words);
 }
 END_TEST
 
@@ -519,6 +574,8 @@ Suite *suite(void)
 	tcase_add_test(t, party_is_completed_by_a_drop_in);
 	tcase_add_loop_test(t, bad_party_is_refused_in_words, 0, (int)ARRAY_LEN(bad_parties));
 	tcase_add_test(t, too_many_parties_are_refused);
+	tcase_add_test(t, hooks_and_conductors_are_read);
+	tcase_add_loop_test(t, bad_hook_is_refused_in_words, 0, (int)ARRAY_LEN(bad_hooks));
 	tcase_add_test(t, file_over_one_mib_is_refused);
 	tcase_add_test(t, every_key_is_printed_with_its_help);
 	suite_add_tcase(s, t);

@@ -59,6 +59,7 @@ class Host:
             "data": {"listen": f"{self.address}:{self.data_port}"},
             "qemu": {"binary": settings.qemu,
                      "output_program": self.program("migrd-output")},
+            "maintenance": {"hook_program": self.program("migrd-hook")},
             "move": {"stream_program": self.program("migrd-stream"),
                      "link_probe_ms": 0},   # it costs each first move some tenths of a second
             "storage": {"dirs": self.images, "save_dirs": self.saved},

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* hook/files.h -- what migrd-hook and the coordinator tell each other by files of a directory.
+ *
+ * ID.run: the one process that runs the hook; ID.end: how that ended, and the end of what it
+ * printed.  Each appears whole, and is on disk then.  Thread: any; local disk.
+ */
+#ifndef MIGRD_HOOK_FILES_H
+#define MIGRD_HOOK_FILES_H
+
+#include "base/id.h"
+#include "base/proc.h"
+
+#define HOOK_OUTPUT_MAX 4096 /* the last bytes of what it printed */
+
+#define HOOK_PROCESS_SIZE 40
+
+struct hook_runner {
+	struct proc_id id; /* of migrd-hook */
+	char boot_id[ID_UUID_SIZE];
+	char process[HOOK_PROCESS_SIZE]; /* coordinator that has started it: a word */
+};
+
+/* The runner is the one of this hook from now on: nobody else begins it.  EXISTS: another one is.
+ */
+bool hook_files_claim(const char *dir, const char *hook_id, const struct hook_runner *runner,
+		      struct err *err);
+/* NOT_FOUND: nobody has begun it. */
+bool hook_files_runner(const char *dir, const char *hook_id, struct hook_runner *ret,
+		       struct err *err);
+
+enum hook_how {
+	HOOK_HOW_EXITED,      /* number: its status */
+	HOOK_HOW_KILLED,      /* number: the signal */
+	HOOK_HOW_LATE,        /* ended at the deadline; number: in seconds */
+	HOOK_HOW_NOT_STARTED, /* output: why */
+	HOOK_HOW_NOT_NEEDED,  /* only_if has ended with 1 */
+	HOOK_HOW_UNDECIDED, /* only_if has failed; number: its status, -1: it did not end by one */
+	HOOK_HOW_COUNT
+};
+
+struct hook_end {
+	enum hook_how how;
+	int number;
+	char output[HOOK_OUTPUT_MAX + 1]; /* ends with a NUL, and may have others before */
+	size_t output_len;
+};
+
+bool hook_files_write_end(const char *dir, const char *hook_id, const struct hook_end *end,
+			  struct err *err);
+/* NOT_FOUND: it has not ended. */
+bool hook_files_end(const char *dir, const char *hook_id, struct hook_end *ret, struct err *err);
+
+/* Nothing is left of it. */
+void hook_files_remove(const char *dir, const char *hook_id);
+
+#endif
