@@ -404,6 +404,7 @@ class EvacuationTest(EvacuationBase):
         self.assertIn("backup", self.wait_vm(evac, "g0", "held")["why"])
         self.assertEqual(self.a.vms()["g0"]["state"], "running")
         os.kill(self.a.vms()["g0"]["pid"], signal.SIGKILL)
+        self.eventually("its end is seen", lambda: self.a.vms()["g0"]["state"] == "crashed")
         self.a.api.call("DELETE", f"/v1/holds/{hold['id']}")
         blocked = self.wait_vm(evac, "g0", "blocked")
         self.assertIn("is crashed", blocked["why"])
