@@ -29,9 +29,9 @@ def cpu_ms(pid):
 
 
 class CpuUse:
-    """What the processes of this machine use of its CPUs, by program: a thread looks at all of them
-    EVERY seconds.  Of a process that ends, what it has used since the last look is missed there;
-    `busy' is the kernel's own sum, in which it is not."""
+    """What the processes below this one use of the CPUs, by program: a thread looks at them EVERY
+    seconds.  Of a process that ends, what it has used since the last look is missed there; `busy' is
+    the kernel's own sum for the whole machine, in which it is not."""
 
     def __init__(self, every=0.1):
         self.every = every
@@ -62,20 +62,35 @@ class CpuUse:
         while not self.stopped.wait(self.every):
             self._look()
 
-    def _look(self, is_first=False):
-        now = {}
+    @staticmethod
+    def _processes():
+        """{pid: (name, fields of /proc/PID/stat from the state on)}"""
+        found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
                     text = f.read()
             except OSError:
                 continue                # it has ended
-            fields = text.rpartition(")")[2].split()
+            found[int(pid)] = (text[text.index("(") + 1:text.rindex(")")],
+                               text.rpartition(")")[2].split())
+        return found
+
+    @staticmethod
+    def _is_ours(pid, processes):
+        while pid in processes and pid != os.getpid():
+            pid = int(processes[pid][1][1])
+        return pid == os.getpid()
+
+    def _look(self, is_first=False):
+        processes, now = self._processes(), {}
+        for pid, (name, fields) in processes.items():
+            if not self._is_ours(pid, processes):
+                continue
             key = pid, fields[19]       # when it was started: pids are used again
             now[key] = int(fields[11]) + int(fields[12])
             if not is_first:
-                name = text[text.index("(") + 1:text.rindex(")")]
-                self.ticks[name] = (self.ticks.get(name, 0) + now[key] - self.last.get(key, 0))
+                self.ticks[name] = self.ticks.get(name, 0) + now[key] - self.last.get(key, 0)
         self.last = now
 
     def percent(self):
