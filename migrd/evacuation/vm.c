@@ -160,8 +160,9 @@ static bool look_at_stay(struct evacuation *evac, struct evac_vm *evac_vm, const
 	}
 	if (evac_vm->state == EVAC_VM_STOPPED || evac_vm->state == EVAC_VM_SAVED)
 		return vm_is_stopped(vm);
-	return (evac_vm->state == EVAC_VM_LEFT && evac_vm->stays) ||
-	       evac_vm->state == EVAC_VM_STOPPING || evac_vm->state == EVAC_VM_SAVING;
+	if (evac_vm->state == EVAC_VM_STOPPING || evac_vm->state == EVAC_VM_SAVING)
+		return vm_job(vm) || strcmp(vm_state(vm), "crashed") != 0; /* can be neither */
+	return evac_vm->state == EVAC_VM_LEFT && evac_vm->stays;
 }
 
 static void look_at_owned(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm)
