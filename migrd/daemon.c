@@ -32,6 +32,7 @@ static const struct {
 	{ "hooks", &service_hooks },
 	{ "capacity", &service_capacity },
 	{ "evacuations", &service_evacuations },
+	{ "maintenances", &service_maintenances },
 	{ "shutdown", &service_shutdown },
 	{ "check", &service_check },
 	{ "readiness", &service_readiness },

@@ -17,6 +17,7 @@ static void recover_jobs(void *data)
 	queue_recover(api->queue);
 	evacuations_recover(api->evacuations);
 	hooks_recover(api->hooks);
+	maintenances_recover(api->maintenances);
 	api_shutdown_recovered(api);
 }
 
@@ -222,6 +223,40 @@ static void free_evacuations(struct daemon *daemon)
 }
 
 const struct service service_evacuations = { start_evacuations, end_evacuations, free_evacuations };
+
+/* ---- maintenances that this host conducts -------------------------------------------- */
+
+static bool start_maintenances(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->maintenances = maintenances_new(&(struct maintenances_env){
+		.loop = api->loop,
+		.store = api->store,
+		.capacity = api->capacity,
+		.evacuations = api->evacuations,
+		.hooks = api->hooks,
+		.peers = api->peers,
+		.host_id = daemon->config->host_id,
+		.changed = api_maintenance_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_maintenances(struct daemon *daemon)
+{
+	maintenances_clear(daemon->api.maintenances);
+}
+
+static void free_maintenances(struct daemon *daemon)
+{
+	maintenances_free(TAKE_PTR(daemon->api.maintenances));
+}
+
+const struct service service_maintenances = { start_maintenances, end_maintenances,
+					      free_maintenances };
 
 static bool start_shutdown(struct daemon *daemon, struct err *err)
 {

@@ -47,6 +47,11 @@ static void add_hook(void *data, void *row)
 	hooks_add_row(data, row);
 }
 
+static void add_maintenance(void *data, void *row)
+{
+	maintenances_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -60,7 +65,9 @@ static bool start_records(struct daemon *daemon, struct err *err)
 	       store_load_blocking(api->store, STORE_QUEUE, add_queue_entry, api->queue, err) &&
 	       store_load_blocking(api->store, STORE_EVACUATION, add_evacuation, api->evacuations,
 				   err) &&
-	       store_load_blocking(api->store, STORE_HOOK, add_hook, api->hooks, err);
+	       store_load_blocking(api->store, STORE_HOOK, add_hook, api->hooks, err) &&
+	       store_load_blocking(api->store, STORE_MAINTENANCE, add_maintenance,
+				   api->maintenances, err);
 }
 
 const struct service service_records = { start_records, NULL, NULL };

@@ -13,6 +13,7 @@
 #include "hold/hold.h"
 #include "hook/hook.h"
 #include "http/http.h"
+#include "maintenance/maintenance.h"
 #include "move/move.h"
 #include "owner/newest.h"
 #include "queue/queue.h"
@@ -39,6 +40,7 @@ struct api {
 	struct queue *queue;
 	struct hooks *hooks;
 	struct evacuations *evacuations;
+	struct maintenances *maintenances;
 	struct capacity *capacity;
 	struct shutdown *shutdown;
 	bool shutdown_is_off; /* logind has said that there is none */
@@ -92,6 +94,7 @@ void api_save_changed(void *api, const struct save *save);
 void api_refresh_changed(void *api, const struct refresh *refresh);
 void api_queue_changed(void *api, const struct queue_entry *entry);
 void api_evacuation_changed(void *api, struct evacuation *evac);
+void api_maintenance_changed(void *api, struct maintenance *m);
 void api_hold_changed(void *api, const struct store_hold *hold, enum hold_change change,
 		      const char *by);
 
@@ -226,6 +229,17 @@ void api_evacuation_resume(struct http_request *req, void *data);
 void api_evacuation_abort(struct http_request *req, void *data);
 void api_evacuation_return(struct http_request *req, void *data);
 void api_evacuation_withdraw(struct http_request *req, void *data);
+
+/* maintenances.c */
+void api_maintenances_list(struct http_request *req, void *data);
+void api_maintenances_start(struct http_request *req, void *data);
+void api_maintenance_get(struct http_request *req, void *data);
+void api_maintenance_go(struct http_request *req, void *data);
+void api_maintenance_pause(struct http_request *req, void *data);
+void api_maintenance_resume(struct http_request *req, void *data);
+void api_maintenance_stop(struct http_request *req, void *data);
+void api_maintenance_abort(struct http_request *req, void *data);
+void api_maintenance_skip(struct http_request *req, void *data);
 void api_peer_back(struct http_request *req, void *data);
 /* hooks.c */
 void api_hooks_list(struct http_request *req, void *data);

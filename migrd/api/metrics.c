@@ -139,6 +139,32 @@ static void read_evacuation_state(struct strbuf *text, const char *name, const s
 			    strcmp(states[i], now) == 0);
 }
 
+static void read_maintenance(struct strbuf *text, const char *name, const struct api *api)
+{
+	struct maintenance *m = maintenances_find(api->maintenances, "current");
+	const struct maintenance_reply *reply =
+		m && !maintenance_is_final(m) ? maintenance_show(m) : NULL;
+	const struct maintenance_counts none = { 0 }, *counts = reply ? &reply->counts : &none;
+
+	strbuf_addf(text, "%s{state=\"todo\"} %" PRIu64 "\n", name, counts->todo);
+	strbuf_addf(text, "%s{state=\"under_way\"} %" PRIu64 "\n", name, counts->under_way);
+	strbuf_addf(text, "%s{state=\"done\"} %" PRIu64 "\n", name, counts->done);
+	strbuf_addf(text, "%s{state=\"failed\"} %" PRIu64 "\n", name, counts->failed);
+	strbuf_addf(text, "%s{state=\"skipped\"} %" PRIu64 "\n", name, counts->skipped);
+	strbuf_addf(text, "%s{state=\"aborted\"} %" PRIu64 "\n", name, counts->aborted);
+}
+
+static void read_maintenance_state(struct strbuf *text, const char *name, const struct api *api)
+{
+	struct maintenance *m = maintenances_find(api->maintenances, "current");
+	const char *now = m && !maintenance_is_final(m) ? maintenance_show(m)->state : "";
+	static const char *const states[] = { "planned", "running", "waiting", "stopping" };
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		strbuf_addf(text, "%s{state=%c%s%c} %d\n", name, '"', states[i], '"',
+			    strcmp(states[i], now) == 0);
+}
+
 static void read_waited(struct strbuf *text, const char *name, const struct api *api)
 {
 	add_histogram(text, name, queue_waited(api->queue), &totals_duration);
@@ -271,6 +297,11 @@ static const struct {
 	  read_evacuation },
 	{ "migrd_evacuation_expected_end_timestamp_seconds", "gauge", "seconds",
 	  "When its last move will end; absent: not known.", read_evacuation_end },
+	{ "migrd_maintenance_state", "gauge", "",
+	  "State of the maintenance that this host conducts; all 0: none is under way.",
+	  read_maintenance_state },
+	{ "migrd_maintenance_hosts", "gauge", "", "Hosts of the maintenance under way.",
+	  read_maintenance },
 	{ "migrd_queue_waiting_seconds", "histogram", "seconds",
 	  "How long entries of the queue waited for their first attempt.", read_waited },
 	{ "migrd_move_blackout_seconds", "histogram", "seconds",

@@ -27,6 +27,7 @@ static const struct {
 	{ "queue", "Moves that wait for their turn" },
 	{ "holds", "Leases that keep automata from moving guests" },
 	{ "evacuations", "Emptying this host" },
+	{ "maintenances", "Maintaining hosts one after another" },
 	{ "hooks", "What is done with this host while it is empty" },
 	{ "saves", "Guests that were saved to a file, or go on from one" },
 	{ "refreshes", "Guests that a new QEMU of the same host takes over" },

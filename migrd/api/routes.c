@@ -10,6 +10,7 @@
 #include "wire/hold.h"
 #include "wire/hook.h"
 #include "wire/known_reply.h"
+#include "wire/maintenance_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -269,6 +270,32 @@ const struct http_route api_routes[] = {
 	  .reply = hook_reply_fields, .is_list = true },
 	{ "GET", "/v1/hooks/{id}", V, api_hook_get, .summary = "One run of a hook",
 	  .reply = hook_run_fields },
+	{ "GET", "/v1/maintenances", V, api_maintenances_list,
+	  .summary = "Maintenances that this host conducts, newest first", .query = page_query,
+	  .reply = maintenance_summary_fields, .is_list = true },
+	{ "POST", "/v1/maintenances", O, api_maintenances_start,
+	  .summary = "Maintain hosts one after another, or see the steps",
+	  .body = maintenance_request_fields, .reply = maintenance_reply_fields, .status = 202 },
+	{ "GET", "/v1/maintenances/{id}", V, api_maintenance_get,
+	  .summary = "One maintenance; `current' is the one under way, or the last",
+	  .reply = maintenance_reply_fields },
+	{ "POST", "/v1/maintenances/{id}/go", O, api_maintenance_go,
+	  .summary = "Let a host go on that waits for it", .body = maintenance_go_fields,
+	  .reply = maintenance_reply_fields, .status = 202 },
+	{ "POST", "/v1/maintenances/{id}/pause", O, api_maintenance_pause,
+	  .summary = "Begin no other host", .body = maintenance_pause_fields,
+	  .reply = maintenance_reply_fields, .status = 202 },
+	{ "POST", "/v1/maintenances/{id}/resume", O, api_maintenance_resume,
+	  .summary = "Begin hosts again", .reply = maintenance_reply_fields, .status = 202 },
+	{ "POST", "/v1/maintenances/{id}/stop", O, api_maintenance_stop,
+	  .summary = "End it when the hosts under way have ended", .body = maintenance_stop_fields,
+	  .reply = maintenance_reply_fields, .status = 202 },
+	{ "POST", "/v1/maintenances/{id}/abort", O, api_maintenance_abort,
+	  .summary = "End it, and undo what is under way", .body = maintenance_abort_fields,
+	  .reply = maintenance_reply_fields, .status = 202 },
+	{ "POST", "/v1/maintenances/{id}/skip", O, api_maintenance_skip,
+	  .summary = "Leave a host out that was not begun", .body = maintenance_skip_fields,
+	  .reply = maintenance_reply_fields, .status = 202 },
 	{ "GET", "/v1/saves", V, api_saves_list, .summary = "Saves and restores, newest first",
 	  .reply = save_reply_fields, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",

@@ -44,7 +44,7 @@ void peer_clients_renew(struct peer_clients *clients);
 void peer_clients_free(struct peer_clients *clients);
 
 /* Called exactly once, never from inside peer_request(): REPLY (borrowed, NULL for an empty
- * body) or ERR.  With ERR, a REPLY is the problem document in which the peer says so itself: a
+ * body and for plain text) or ERR.  With ERR, a REPLY is the problem document in which the peer says so itself: a
  * TIMEOUT without one is a peer that did not answer. */
 typedef void peer_reply_fn(void *data, struct json_object *reply, const struct err *err);
 

@@ -267,6 +267,15 @@ static bool refusal(struct peer_request *req, long status, struct json_object **
 	return false;
 }
 
+/* As /readyz answers: it says no more than the status does. */
+static bool is_plain_text(struct peer_request *req)
+{
+	const char *type = NULL;
+
+	curl_easy_getinfo(req->easy, CURLINFO_CONTENT_TYPE, &type);
+	return type && strncmp(type, "text/plain", strlen("text/plain")) == 0;
+}
+
 static bool outcome(struct peer_request *req, struct json_object **ret, struct err *err)
 {
 	long status = 0;
@@ -274,7 +283,7 @@ static bool outcome(struct peer_request *req, struct json_object **ret, struct e
 	curl_easy_getinfo(req->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status > 299)
 		return refusal(req, status, ret, err);
-	if (req->answer.len == 0)
+	if (req->answer.len == 0 || is_plain_text(req))
 		return true;
 	*ret = parse_answer(req, err);
 	return *ret;

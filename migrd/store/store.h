@@ -172,12 +172,26 @@ struct store_hook {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+/* Hosts are, or were, maintained, and this one conducts it (maintenance/maintenance.h). */
+struct store_maintenance {
+	char id[ID_UUID_SIZE];            /* key */
+	char state[STORE_ENUM_SIZE];      /* maintenance/states.c */
+	bool is_final;                    /* the state is an end */
+	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
+	char error_text[ERR_MSG_SIZE];
+	char *request; /* JSON (wire/maintenance_request.h); owned */
+	char *hosts;   /* JSON: what has become of each; owned */
+	char *detail;  /* JSON of the maintenance's own; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
 void store_vm_fini(struct store_vm *vm);
 void store_hold_fini(struct store_hold *hold);
 void store_policy_fini(struct store_policy *policy);
 void store_queue_entry_fini(struct store_queue_entry *entry);
 void store_evacuation_fini(struct store_evacuation *evacuation);
 void store_hook_fini(struct store_hook *hook);
+void store_maintenance_fini(struct store_maintenance *maintenance);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -206,6 +220,7 @@ enum store_table_id {
 	STORE_HOLD,
 	STORE_EVACUATION,
 	STORE_HOOK,
+	STORE_MAINTENANCE,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -292,6 +307,12 @@ static inline struct store_change store_put_hook(const struct store_hook *hook)
 	return (struct store_change){ STORE_HOOK, STORE_PUT, hook };
 }
 
+/* Inserts MAINTENANCE, or replaces the row with its id. */
+static inline struct store_change store_put_maintenance(const struct store_maintenance *maintenance)
+{
+	return (struct store_change){ STORE_MAINTENANCE, STORE_PUT, maintenance };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -334,8 +355,12 @@ void store_close(struct store *store);
 /* The same of hooks (schema/sql/013-hook.sql). */
 #define STORE_HOOKS_MAX 100
 
+/* The same of maintenances (schema/sql/014-maintenance.sql). */
+#define STORE_MAINTENANCES_MAX 100
+
 /* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
- * store_policy, store_queue_entry, store_hold, store_evacuation or store_hook. */
+ * store_policy, store_queue_entry, store_hold, store_evacuation, store_hook or
+ * store_maintenance. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+
 const char *const evacuation_withdrawn_names[] = { "stay", "return", "keep", NULL };
 const char *const evacuation_late_names[] = { "pause", "abort", "leave", NULL };
 const char *const evacuation_moves_names[] = { "finish", "cancel", NULL };
@@ -72,6 +74,39 @@ static bool check_who(const char *value, const char **ret_why)
 	}
 #define R struct evacuation_request
 
+const struct json_field evacuation_option_fields[] = {
+	BOOL_FIELD(R, may_leave,
+		   "A VM that cannot be moved, and whose placement says `leave', stays here, and "
+		   "the host counts as drained."),
+	BOOL_FIELD(R, may_stop,
+		   "One whose placement says `restart' is stopped, and started again when the "
+		   "evacuation ends."),
+	{ .key = "powerdown_s",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(R, powerdown_s),
+	  .min = 1,
+	  .max = EVACUATION_POWERDOWN_MAX_S,
+	  .help = "It is asked to power off, and stopped after so many seconds; default: 60." },
+	BOOL_FIELD(R, may_save,
+		   "One whose placement says `save' is saved to a file, and restored when the "
+		   "evacuation ends."),
+	{ .key = "save_dir",
+	  .type = JSON_STRING,
+	  JSON_MEMBER(R, save_dir),
+	  .check = check_dir,
+	  .pattern = "^/",
+	  .help = "Absolute path of the directory for those files, below one of the host's "
+		  "save_dirs; required with may_save." },
+	ENUM_FIELD(R, stopped, stopped_names,
+		   "VMs that do not run: move (the default), or leave them here."),
+	{ .key = "move",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(R, move),
+	  .fields = move_order_fields,
+	  .help = "Options of each move; its priority is always evacuation." },
+	{ 0 },
+};
+
 const struct json_field evacuation_request_fields[] = {
 	WHO_FIELD(R, "Who wants the host to be empty; default: the caller. A request of the same "
 		     "one takes the place of its former one."),
@@ -107,35 +142,7 @@ const struct json_field evacuation_request_fields[] = {
 	ENUM_FIELD(R, on_deadline, evacuation_late_names,
 		   "What is done then: pause (the default), abort, with the moves under way "
 		   "let finish, or leave: what has not moved stays, and it ends."),
-	BOOL_FIELD(R, may_leave,
-		   "A VM that cannot be moved, and whose placement says `leave', stays here, and "
-		   "the host counts as drained."),
-	BOOL_FIELD(R, may_stop,
-		   "One whose placement says `restart' is stopped, and started again when the "
-		   "evacuation ends."),
-	{ .key = "powerdown_s",
-	  .type = JSON_UINT,
-	  JSON_MEMBER(R, powerdown_s),
-	  .min = 1,
-	  .max = EVACUATION_POWERDOWN_MAX_S,
-	  .help = "It is asked to power off, and stopped after so many seconds; default: 60." },
-	BOOL_FIELD(R, may_save,
-		   "One whose placement says `save' is saved to a file, and restored when the "
-		   "evacuation ends."),
-	{ .key = "save_dir",
-	  .type = JSON_STRING,
-	  JSON_MEMBER(R, save_dir),
-	  .check = check_dir,
-	  .pattern = "^/",
-	  .help = "Absolute path of the directory for those files, below one of the host's "
-		  "save_dirs; required with may_save." },
-	ENUM_FIELD(R, stopped, stopped_names,
-		   "VMs that do not run: move (the default), or leave them here."),
-	{ .key = "move",
-	  .type = JSON_OBJECT,
-	  JSON_MEMBER(R, move),
-	  .fields = move_order_fields,
-	  .help = "Options of each move; its priority is always evacuation." },
+	{ .key = "", .type = JSON_PART, .fields = evacuation_option_fields },
 	{ 0 },
 };
 
@@ -216,6 +223,13 @@ static bool check_run(const R *request, struct faults *faults)
 	return ok;
 }
 
+static void set_defaults(R *request)
+{
+	request->move.options.priority = MOVE_PRIORITY_EVACUATION;
+	if (!request->powerdown_s)
+		request->powerdown_s = EVACUATION_POWERDOWN_S;
+}
+
 bool evacuation_request_decode(struct json_object *obj, struct evacuation_request *ret,
 			       struct faults *faults)
 {
@@ -226,9 +240,25 @@ bool evacuation_request_decode(struct json_object *obj, struct evacuation_reques
 	ok = check_window(ret, faults) && ok;
 	ok = check_run(ret, faults) && ok;
 	ok = move_order_check(&ret->move, faults) && ok;
-	ret->move.options.priority = MOVE_PRIORITY_EVACUATION;
-	if (!ret->powerdown_s)
-		ret->powerdown_s = EVACUATION_POWERDOWN_S;
+	set_defaults(ret);
+	return ok;
+}
+
+bool evacuation_options_check(struct evacuation_request *request, const char *pointer,
+			      struct faults *faults)
+{
+	struct faults *own = faults_new();
+	bool ok = check_run(request, own);
+
+	ok = move_order_check(&request->move, own) && ok;
+	for (size_t i = 0; i < own->count && i < FAULT_MAX; i++) {
+		CLEANUP(free_charp)
+		char *whole = xasprintf("%s%s", pointer, own->list[i].pointer);
+
+		faults_add(faults, whole, "%s", own->list[i].detail);
+	}
+	faults_free(own);
+	set_defaults(request);
 	return ok;
 }
 

@@ -100,6 +100,8 @@ struct evacuation_return {
 };
 
 extern const struct json_field evacuation_request_fields[];
+/* Of it, how VMs are moved and what may be done with those that cannot be. */
+extern const struct json_field evacuation_option_fields[];
 extern const struct json_field evacuation_withdraw_fields[];
 extern const struct json_field evacuation_approve_fields[];
 extern const struct json_field evacuation_pause_fields[];
@@ -110,6 +112,10 @@ extern const struct json_field evacuation_return_fields[];
  * Moments are checked here, and compared with the clock by who begins the evacuation. */
 bool evacuation_request_decode(struct json_object *obj, struct evacuation_request *ret,
 			       struct faults *faults);
+/* What evacuation_option_fields do not say; the place of a fault begins with POINTER.  Sets what is
+ * absent to its default. */
+bool evacuation_options_check(struct evacuation_request *request, const char *pointer,
+			      struct faults *faults);
 bool evacuation_withdraw_decode(struct json_object *obj, struct evacuation_withdraw *ret,
 				struct faults *faults);
 bool evacuation_approve_decode(struct json_object *obj, struct evacuation_approve *ret,

@@ -15,6 +15,7 @@
 #include "wire/hook.h"
 #include "wire/host_reply.h"
 #include "wire/known_reply.h"
+#include "wire/maintenance_reply.h"
 #include "wire/medium_request.h"
 #include "wire/monitor_request.h"
 #include "wire/move_request.h"
@@ -60,6 +61,20 @@ static const struct {
 	  "The body of POST /v1/evacuations/{id}/return; it may be left out." },
 	{ "evacuation-withdraw", evacuation_withdraw_fields, JSON_SCHEMA_REQUEST, "Withdrawal",
 	  "The body of POST /v1/evacuations/{id}/withdraw; it may be left out." },
+	{ "maintenance-request", maintenance_request_fields, JSON_SCHEMA_REQUEST,
+	  "Maintenance request", "The body of POST /v1/maintenances." },
+	{ "maintenance-go", maintenance_go_fields, JSON_SCHEMA_REQUEST, "Go",
+	  "The body of POST /v1/maintenances/{id}/go; it may be left out." },
+	{ "maintenance-pause", maintenance_pause_fields, JSON_SCHEMA_REQUEST,
+	  "Pause of a maintenance",
+	  "The body of POST /v1/maintenances/{id}/pause; it may be left out." },
+	{ "maintenance-stop", maintenance_stop_fields, JSON_SCHEMA_REQUEST, "Stop",
+	  "The body of POST /v1/maintenances/{id}/stop; it may be left out." },
+	{ "maintenance-abort", maintenance_abort_fields, JSON_SCHEMA_REQUEST,
+	  "Abort of a maintenance",
+	  "The body of POST /v1/maintenances/{id}/abort; it may be left out." },
+	{ "maintenance-skip", maintenance_skip_fields, JSON_SCHEMA_REQUEST, "Skip",
+	  "The body of POST /v1/maintenances/{id}/skip." },
 	{ "queue-request", queue_request_fields, JSON_SCHEMA_REQUEST, "Queue request",
 	  "The body of POST /v1/queue. Beyond this schema: `to' may be one host id alone." },
 	{ "queue-patch", queue_patch_fields, JSON_SCHEMA_REQUEST, "Queue changes",
@@ -166,6 +181,10 @@ static const struct {
 	  "The answer of PATCH /v1/queue/{id}." },
 	{ "evacuation", evacuation_reply_fields, JSON_SCHEMA_REPLY, "Evacuation",
 	  "The answer of GET /v1/evacuations/{id}, and of what is asked of one; of a dry run." },
+	{ "maintenance", maintenance_reply_fields, JSON_SCHEMA_REPLY, "Maintenance",
+	  "The answer of GET /v1/maintenances/{id}, and of what is asked of one; of a dry run." },
+	{ "maintenance-summary", maintenance_summary_fields, JSON_SCHEMA_REPLY,
+	  "Maintenance, short", "An item of GET /v1/maintenances." },
 	{ "evacuation-summary", evacuation_summary_fields, JSON_SCHEMA_REPLY, "Evacuation, short",
 	  "An item of GET /v1/evacuations." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
@@ -188,6 +207,8 @@ static const struct {
 	  "A hook of this host was begun, or has changed." },
 	{ "event-cordon", event_cordon_fields, JSON_SCHEMA_REPLY, "Event cordon",
 	  "What keeps new guests from this host has changed." },
+	{ "event-maintenance", event_maintenance_fields, JSON_SCHEMA_REPLY, "Event maintenance",
+	  "A maintenance, or one of its hosts, has changed." },
 	{ "event-evacuation", event_evacuation_fields, JSON_SCHEMA_REPLY, "Event evacuation",
 	  "An evacuation, or one of its VMs, has changed." },
 	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The routes of maintenances that this host conducts. */
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+void api_maintenance_changed(void *data, struct maintenance *m)
+{
+	struct api *api = data;
+	const struct event_maintenance event = { .maintenance = *maintenance_show(m),
+						 .at = clock_wall_ms() };
+
+	bus_publish(api->bus, "maintenance", json_encode(event_maintenance_fields, &event));
+}
+
+static void reply_maintenance(struct http_request *req, int status, struct maintenance *m)
+{
+	http_reply_as(req, status, maintenance_reply_fields, maintenance_show(m));
+}
+
+static struct maintenance *find(struct http_request *req, const struct api *api)
+{
+	struct maintenance *m = maintenances_find(api->maintenances, http_param(req, "id"));
+	struct err err;
+
+	if (!m) {
+		err_set(&err, ERR_NOT_FOUND,
+			"there is no maintenance '%.40s' that this host conducts",
+			http_param(req, "id"));
+		http_reply_err(req, &err);
+	}
+	return m;
+}
+
+void api_maintenance_get(struct http_request *req, void *data)
+{
+	struct maintenance *m = find(req, data);
+
+	if (m)
+		reply_maintenance(req, 200, m);
+}
+
+/* 202: it goes on by itself. */
+static void on_done(void *data, struct maintenance *m, const struct err *err)
+{
+	if (err)
+		http_reply_err(data, err);
+	else
+		reply_maintenance(data, maintenance_is_final(m) ? 200 : 202, m);
+}
+
+static void on_tried(void *data, const struct maintenance_reply *reply, const struct err *err)
+{
+	if (err)
+		http_reply_err(data, err);
+	else
+		http_reply_as(data, 200, maintenance_reply_fields, reply);
+}
+
+void api_maintenances_start(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct faults *faults = faults_new();
+	struct maintenance_request *request = xnew(struct maintenance_request);
+
+	if (!api_sure(req, api))
+		;
+	else if (!maintenance_request_decode(http_body(req), request, faults))
+		http_reply_faults(req, faults);
+	else if (request->dry_run)
+		maintenance_try(api->maintenances, request, http_caller_name(req), on_tried, req);
+	else
+		maintenance_start(api->maintenances, request, http_caller_name(req), on_done, req);
+	free(request);
+	faults_free(faults);
+}
+
+/* ---- orders ------------------------------------------------------------------------------ */
+
+/* What somebody wants of one: its body is read, and then it is asked. */
+#define ORDER(name)                                                                   \
+	void api_maintenance_##name(struct http_request *req, void *data)             \
+	{                                                                             \
+		struct faults *faults = faults_new();                                 \
+		struct maintenance_##name wish;                                       \
+		struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL; \
+                                                                                      \
+		if (!m)                                                               \
+			;                                                             \
+		else if (!maintenance_##name##_decode(http_body(req), &wish, faults)) \
+			http_reply_faults(req, faults);                               \
+		else                                                                  \
+			maintenance_##name(m, &wish, on_done, req);                   \
+		faults_free(faults);                                                  \
+	}
+ORDER(go)
+ORDER(pause)
+ORDER(stop)
+ORDER(abort)
+ORDER(skip)
+
+void api_maintenance_resume(struct http_request *req, void *data)
+{
+	struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL;
+
+	if (m)
+		maintenance_resume(m, on_done, req);
+}
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+/* False: REQ was answered. */
+static bool find_first(struct http_request *req, const struct api *api, struct maintenance **ret)
+{
+	const char *after = http_query(req, "after");
+	const struct maintenance *m = after ? maintenances_find(api->maintenances, after) : NULL;
+	struct err err;
+
+	if (after && !m) {
+		err_set(&err, ERR_INVALID,
+			"after: there is no maintenance '%.40s' here (any more); begin again "
+			"without 'after'",
+			after);
+		http_reply_err(req, &err);
+		return false;
+	}
+	*ret = after ? maintenance_next(m) : maintenances_first(api->maintenances);
+	return true;
+}
+
+void api_maintenances_list(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	const struct api_page page = api_page_of(req);
+	struct strbuf list = STRBUF_INIT;
+	struct maintenance *m;
+	const char *last = NULL;
+	uint64_t count = 0;
+
+	if (!find_first(req, api, &m))
+		return;
+	for (; m; m = maintenance_next(m)) {
+		if (count++ == page.limit) {
+			api_list_reply(req, &list, last);
+			return;
+		}
+		api_list_show(&list, maintenance_summary_fields, maintenance_show(m));
+		last = maintenance_id(m);
+	}
+	api_list_reply(req, &list, NULL);
+}
