@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# check.sh [--long] [FAULTS] -- Spin's verifier over the handover, over who owns a guest and
-# over a host that is emptied, in the settings below: every state that FAULTS faults (default 4, with --long 5) can lead to.  Prints
-# what was explored; fails on the first error, and leaves its trail for README.md's "how to read a
-# counterexample".  --long: also the settings that take minutes.
+# check.sh [--long] [FAULTS] -- Spin's verifier over the handover, over who owns a guest, over a host
+# that is emptied and over the maintenance of some hosts, in the settings below: every state that
+# FAULTS faults (default 4, with --long 5) can lead to.  Prints what was explored; fails on the first
+# error, and leaves its trail for README.md's "how to read a counterexample".  --long: also the
+# settings that take minutes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 long=
@@ -14,7 +15,8 @@ seconds=240 # of processor time, for each
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
-cp "$here/evacuation.pml" "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
+cp "$here/evacuation.pml" "$here/handover.pml" "$here/maintenance.pml" "$here/ownership.pml" \
+	"$here/refresh.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 cd "$work"
 
@@ -59,6 +61,11 @@ verify refresh "8 faults, another QEMU of the same host" -DFAULTS=8
 verify evacuation "1 fault, 1 act of a user" -DFAULTS=1 -DUSER=1
 verify evacuation "1 fault, 1 act, one may stay" -DFAULTS=1 -DUSER=1 -DLEFT
 verify evacuation "1 fault, 1 act, one is being created" -DFAULTS=1 -DUSER=1 -DNEW
+verify maintenance "2 faults, 1 act of a person" -DFAULTS=2 -DUSER=1
+verify maintenance "2 faults, hooks reboot" -DFAULTS=2 -DUSER=1 -DREBOOTS
+verify maintenance "2 faults, one conducts itself" -DFAULTS=2 -DUSER=1 -DSELF
+verify maintenance "2 faults, one may fail" -DFAULTS=2 -DUSER=0 -DFAILURES=2
+verify maintenance "2 faults, who fails is filled again" -DFAULTS=2 -DUSER=0 -DFAILURES=2 -DRETURNS
 [ "$long" ] || exit 0
 verify handover "$faults faults, a user" -DFAULTS="$faults"
 verify handover "3 faults, a user, post-copy" -DFAULTS=3 -DPOSTCOPY
@@ -80,3 +87,6 @@ verify handover "2 faults, hosts die, disks, post-copy" -DFAULTS=2 -DKILL -DUSER
 verify evacuation "3 faults" -DFAULTS=3 -DUSER=0
 verify evacuation "3 faults, one is being created" -DFAULTS=3 -DUSER=0 -DNEW
 verify evacuation "no fault, 2 acts of users" -DFAULTS=0 -DUSER=2
+verify maintenance "3 faults, 1 act of a person" -DFAULTS=3 -DUSER=1
+verify maintenance "3 faults, hooks reboot, itself" -DFAULTS=3 -DUSER=0 -DREBOOTS -DSELF
+verify maintenance "2 faults, both at once" -DFAULTS=2 -DUSER=1 -DAT_ONCE=2 -DFAILURES=2

@@ -13,7 +13,7 @@ find_one() { # DIR MACRO SETTINGS...
 	mkdir "$models/$macro.$$"
 	cd "$models/$macro.$$"
 	cp "$models"/*.pml .
-	model=$(basename "$(grep -lw "$macro" evacuation.pml handover.pml ownership.pml refresh.pml)" .pml)
+	model=$(basename "$(grep -lw "$macro" evacuation.pml handover.pml maintenance.pml ownership.pml refresh.pml)" .pml)
 	spin -a -D"$macro" "$@" "$model.pml" >spin.log || { cat spin.log; exit 2; }
 	${CC:-cc} -O0 -w -DSAFETY -DMEMLIM=2048 -o pan pan.c
 	# shellcheck disable=SC3045 # dash and bash have it
@@ -32,7 +32,8 @@ long=
 [ "${1:-}" != --long ] || long=yes
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp "$here/evacuation.pml" "$here/handover.pml" "$here/ownership.pml" "$here/refresh.pml" "$work"
+cp "$here/evacuation.pml" "$here/handover.pml" "$here/maintenance.pml" "$here/ownership.pml" \
+	"$here/refresh.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 grep -v '^#' <<'LIST' | if [ "$long" ]; then sed 's/^long //'; else grep -v '^long '; fi | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
 # the design's rules
@@ -169,4 +170,24 @@ M_RETURN_MUST_BE_SEEN                 -DFAULTS=0 -DUSER=2
 M_DELETED_IS_AWAITED                  -DFAULTS=1 -DUSER=1
 M_SECOND_RETURN_IS_AN_END             -DFAULTS=0 -DUSER=2
 M_TOO_LATE_IS_FOR_EVER                -DFAULTS=1 -DUSER=1
+# some hosts, one after another
+M_POST_BEFORE_RECORD                  -DFAULTS=0 -DUSER=1
+M_EVACUATE_AGAIN                      -DFAULTS=1 -DUSER=0
+M_ABORT_BY_A_LOOK                     -DFAULTS=0 -DUSER=1
+M_LATE_IS_LEFT_DRAINING               -DFAULTS=1 -DUSER=0 -DFAILURES=2
+M_LOST_MAKES_ROOM                     -DFAULTS=3 -DUSER=0 -DFAILURES=2
+M_FINAL_BEFORE_ITS_HOSTS              -DFAULTS=0 -DUSER=0 -DAT_ONCE=2
+M_HOOK_ON_FULL_HOST                   -DFAULTS=2 -DUSER=1
+M_RETURN_BESIDE_HOOK                  -DFAULTS=0 -DUSER=1
+M_RUNNER_WITHOUT_MARK                 -DFAULTS=1 -DUSER=0
+M_MARK_IS_NOT_SYNCED                  -DFAULTS=1 -DUSER=0
+M_GIVEN_UP_WITHOUT_MARK               -DFAULTS=1 -DUSER=1
+M_BOOT_SINCE_RECORD                   -DFAULTS=1 -DUSER=0 -DREBOOTS
+M_BAD_HOOK_RETURNS                    -DFAULTS=1 -DUSER=0
+M_UNKNOWN_HOOK_RETURNS                -DFAULTS=1 -DUSER=0
+M_RETURN_ENDS_OTHERS                  -DFAULTS=0 -DUSER=1
+M_STOP_BEGINS_MORE                    -DFAULTS=0 -DUSER=1
+M_PAUSE_BEGINS_MORE                   -DFAULTS=0 -DUSER=1
+M_FAILURES_ARE_NOT_COUNTED            -DFAULTS=1 -DUSER=0
+M_CONDUCTOR_BESIDE_OTHERS             -DFAULTS=0 -DUSER=0 -DSELF
 LIST
