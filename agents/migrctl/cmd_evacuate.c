@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agents/migrctl/cmd_evacuation.h"
-#include "agents/migrctl/cmd_move.h"
+#include "agents/migrctl/evacuate_how.h"
 #include "agents/migrctl/evacuation_page.h"
 #include "agents/migrctl/evacuation_watch.h"
 #include "agents/migrctl/migrctl.h"
@@ -16,16 +16,15 @@
 
 struct evacuate_values {
 	const char *requester, *why, *until, *on_withdraw, *state_id, *not_before, *window_until,
-		*on_deadline, *save_dir, *stopped;
-	struct cli_number others_max, deadline, powerdown;
-	bool dry_run, watch, complete, approval, may_leave, may_stop;
-	union move_start_space start;
+		*on_deadline;
+	struct cli_number others_max, deadline;
+	bool dry_run, watch, complete, approval;
+	struct evacuate_how how;
 };
 #define VALUE(field) .offset = offsetof(struct evacuate_values, field)
 
 static const char *const withdraw_choices[] = { "stay", "return", "keep", NULL };
 static const char *const deadline_choices[] = { "pause", "abort", "leave", NULL };
-static const char *const stopped_choices[] = { "move", "leave", NULL };
 
 /* ---- what is asked for --------------------------------------------------------------- */
 
@@ -36,8 +35,7 @@ static void add_texts(const struct evacuate_values *values, struct json_object *
 	} texts[] = {
 		{ "requester", values->requester },     { "why", values->why },
 		{ "on_withdraw", values->on_withdraw }, { "state_id", values->state_id },
-		{ "on_deadline", values->on_deadline }, { "save_dir", values->save_dir },
-		{ "stopped", values->stopped },
+		{ "on_deadline", values->on_deadline },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -70,9 +68,9 @@ static void add_flags(const struct evacuate_values *values, struct json_object *
 		const char *key;
 		bool value;
 	} flags[] = {
-		{ "dry_run", values->dry_run },   { "complete", values->complete },
-		{ "approval", values->approval }, { "may_leave", values->may_leave },
-		{ "may_stop", values->may_stop }, { "may_save", values->save_dir != NULL },
+		{ "dry_run", values->dry_run },
+		{ "complete", values->complete },
+		{ "approval", values->approval },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
@@ -83,7 +81,6 @@ static void add_flags(const struct evacuate_values *values, struct json_object *
 static struct json_object *body_of(const struct evacuate_values *values)
 {
 	struct json_object *body = json_object_new_object();
-	struct json_object *move = move_start_body(values->start.bytes, "");
 
 	add_texts(values, body);
 	add_moments(values, body);
@@ -92,10 +89,7 @@ static struct json_object *body_of(const struct evacuate_values *values)
 		json_add_uint(body, "others_max", values->others_max.value);
 	if (values->deadline.is_set)
 		json_add_uint(body, "deadline_s", values->deadline.value);
-	if (values->powerdown.is_set)
-		json_add_uint(body, "powerdown_s", values->powerdown.value);
-	json_object_object_del(move, "vm");
-	json_object_object_add(body, "move", move);
+	evacuate_how_add(&values->how, body);
 	return body;
 }
 
@@ -268,54 +262,15 @@ static const struct cli_option own_options[] = {
 		.arg = "N",
 		.help = "so many guests of other hosts may be moved to make room (default: 0)",
 	},
-	{
-		.name = "may-leave",
-		.type = CLI_FLAG,
-		VALUE(may_leave),
-		.help = "a guest that cannot move may stay, if its placement says so too",
-	},
-	{
-		.name = "may-stop",
-		.type = CLI_FLAG,
-		VALUE(may_stop),
-		.help = "it may be stopped, and is started at the end, if its placement says so "
-			"too",
-	},
-	{
-		.name = "powerdown",
-		.type = CLI_COUNT,
-		VALUE(powerdown),
-		.min = 1,
-		.max = 3600,
-		.arg = "SECONDS",
-		.help = "so long it may take to power off before it is stopped (default: 60)",
-	},
-	{
-		.name = "may-save",
-		.type = CLI_TEXT,
-		VALUE(save_dir),
-		.arg = "DIRECTORY",
-		.help = "it may be saved there, and is restored at the end, likewise",
-	},
-	{
-		.name = "stopped",
-		.type = CLI_CHOICE,
-		VALUE(stopped),
-		.choices = stopped_choices,
-		.arg = "move|leave",
-		.help = "guests that do not run (default: move)",
-	},
 };
 
 static struct cli_option options[OPTIONS_MAX];
 
 void cmd_evacuate_set_up(void)
 {
-	static const char *const without[] = { "priority", NULL };
-
 	memcpy(options, own_options, sizeof(own_options));
-	move_start_add_options(options, ARRAY_LEN(own_options), OPTIONS_MAX,
-			       offsetof(struct evacuate_values, start), without);
+	evacuate_how_add_options(options, ARRAY_LEN(own_options), OPTIONS_MAX,
+				 offsetof(struct evacuate_values, how));
 }
 
 const struct cli_command cmd_host_evacuate = {
