@@ -13,6 +13,7 @@
 #include "agents/migrctl/cmd_hold.h"
 #include "agents/migrctl/cmd_host.h"
 #include "agents/migrctl/cmd_job.h"
+#include "agents/migrctl/cmd_maintenance.h"
 #include "agents/migrctl/cmd_monitor.h"
 #include "agents/migrctl/cmd_move.h"
 #include "agents/migrctl/cmd_pki.h"
@@ -147,6 +148,16 @@ static const struct cli_command *const commands[] = {
 	&cmd_evacuation_abort,
 	&cmd_evacuation_return,
 	&cmd_evacuation_withdraw,
+	&cmd_maintenance_start,
+	&cmd_maintenance_list,
+	&cmd_maintenance_show,
+	&cmd_maintenance_watch,
+	&cmd_maintenance_go,
+	&cmd_maintenance_pause,
+	&cmd_maintenance_resume,
+	&cmd_maintenance_stop,
+	&cmd_maintenance_abort,
+	&cmd_maintenance_skip,
 	&cmd_backup,
 	&cmd_queue_add,
 	&cmd_queue_list,
@@ -181,6 +192,7 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	cmd_evacuate_set_up();
+	cmd_maintenance_set_up();
 	cmd_queue_set_up();
 	return cli_main(&program, argc, argv);
 }
