@@ -45,11 +45,16 @@ static const struct table_field host_fields[] = {
 };
 
 static const struct table_field report_fields[] = {
-	{ "HOST", "host", TABLE_TEXT },       { "STATE", "state", TABLE_TEXT },
-	{ "TOOK", "took_ms", TABLE_MS },      { "GUESTS", "vms", TABLE_NUMBER },
-	{ "MOVED", "moved", TABLE_NUMBER },   { "BACK", "returned", TABLE_NUMBER },
-	{ "STAYED", "stays", TABLE_NUMBER },  { "STOOD STILL", "blackout_ms", TABLE_MS },
-	{ "HOOK", "hook.state", TABLE_TEXT }, { "HOW IT ENDED", "reason", TABLE_TEXT },
+	{ "HOST", "host", TABLE_TEXT },
+	{ "STATE", "state", TABLE_TEXT },
+	{ "TOOK", "took_ms", TABLE_MS },
+	{ "GUESTS", "vms", TABLE_NUMBER },
+	{ "MOVED", MADE ".moved", TABLE_NUMBER },
+	{ "BACK", "returned", TABLE_NUMBER },
+	{ "STAYED", "stays", TABLE_NUMBER },
+	{ "STOOD STILL", "blackout_ms", TABLE_MS },
+	{ "HOOK", "hook.state", TABLE_TEXT },
+	{ "HOW IT ENDED", "reason", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };
 
@@ -163,10 +168,10 @@ static void add_host(struct json_object *host, struct strbuf *line)
 
 	strbuf_addf(line, "; %s: %s", table_text(host, "host", name),
 		    table_text(host, "state", state));
-	if (is_in(host, "returning"))
+	if (is_in(host, "returning") && total)
 		strbuf_addf(line, ", %" PRIu64 " of %" PRIu64 " guests are back",
 			    count_at(host, "returned"), total);
-	else if (total)
+	else if (count_at(host, "left"))
 		strbuf_addf(line, ", %" PRIu64 " of %" PRIu64 " guests left",
 			    count_at(host, "left"), total);
 	if (blocked)
@@ -230,14 +235,34 @@ void maintenance_page_print_screen(FILE *out, struct json_object *maintenance, i
 	table_print_rows(out, maintenance, "hosts", host_fields);
 }
 
+/* How many have left it, also those that are back. */
+static void make_moved(struct json_object *host)
+{
+	struct json_object *made = json_object_new_object();
+
+	json_add_uint(made, "moved", count_at(host, "moved") + count_at(host, "returned"));
+	json_object_object_add(host, MADE, made);
+}
+
+static void print_report(FILE *out, struct json_object *maintenance)
+{
+	struct json_object *hosts = table_member(maintenance, "hosts");
+
+	for (size_t i = 0; i < json_count(hosts); i++)
+		make_moved(json_object_array_get_idx(hosts, i));
+	table_print_rows(out, maintenance, "hosts", report_fields);
+	print_words(out, maintenance);
+}
+
 void maintenance_page_print(FILE *out, struct json_object *maintenance, int64_t now_ms)
 {
 	(void)now_ms;
 	make_members(maintenance);
 	table_print_object(out, maintenance, head_fields);
-	table_print_rows(out, maintenance, "hosts",
-			 json_get_bool(maintenance, "final", false) ? report_fields : host_fields);
-	print_words(out, maintenance);
+	if (json_get_bool(maintenance, "final", false))
+		print_report(out, maintenance);
+	else
+		table_print_rows(out, maintenance, "hosts", host_fields);
 	fprintf(out, "\n");
 	table_print_object(out, maintenance, more_fields);
 }

@@ -52,7 +52,7 @@ bool maintenance_result(struct json_object *maintenance, struct err *err)
 			       "the maintenance was aborted: %.400s",
 			       table_text(maintenance, "reason", reason));
 	if (failed)
-		return err_set(err, code_of(failed, ERR_INTERNAL),
+		return err_set(err, code_of(maintenance, code_of(failed, ERR_INTERNAL)),
 			       "host '%.64s' has failed: %.400s", table_text(failed, "host", host),
 			       table_text(failed, "reason", reason));
 	return (state && strcmp(state, "done") == 0) ||

@@ -18,7 +18,7 @@
 	"{\"id\":\"m1\",\"conductor\":\"a\",\"state\":\"" state "\",\"final\":" final "," more "}"
 #define DONE_B                                                                         \
 	HOST("b", "done", "true",                                                      \
-	     ",\"vms\":24,\"left\":0,\"moved\":24,\"returned\":24,\"stays\":0,"        \
+	     ",\"vms\":24,\"left\":0,\"moved\":1,\"returned\":23,\"stays\":0,"         \
 	     "\"took_ms\":192000,\"blackout_ms\":364.4,\"hook\":{\"state\":\"done\"}," \
 	     "\"reason\":\"its guests are back\"")
 #define RUNNING                                                                                    \
@@ -149,7 +149,7 @@ START_TEST(report_tells_of_each_host_how_it_ended_and_what_a_failed_hook_said)
 	PRINT(maintenance_page_print(out, parse(FAILED("failed")), 0));
 	assert_has("HOW IT ENDED");
 	assert_has(
-		"b     done    3 min 12 s      24     24    24       0       364 ms  done    its "
+		"b     done    3 min 12 s      24     24    23       0       364 ms  done    its "
 		"guests are back\n");
 	assert_has("hook 'reboot' has ended with 3: it stays empty\n");
 	assert_has("the hook of c said: no new kernel\n");
@@ -195,7 +195,10 @@ static const struct {
 	{ MAINTENANCE("done", "true", COUNTS("3", "0", "0", "0") ",\"hosts\":[" DONE_B "]"),
 	  ERR_NONE, "" },
 	{ FAILED("done"), ERR_CONFLICT, "host 'c' has failed: hook 'reboot' has ended with 3" },
-	{ FAILED("failed"), ERR_CONFLICT, "host 'c' has failed" },
+	{ MAINTENANCE("failed", "true",
+		      "\"error\":{\"code\":\"timeout\"}," COUNTS("1", "1", "0",
+								 "0") ",\"hosts\":[" FAILED_C "]"),
+	  ERR_TIMEOUT, "host 'c' has failed" },
 	{ MAINTENANCE("aborted", "true", "\"reason\":\"ops has said so\",\"hosts\":[]"),
 	  ERR_CANCELLED, "the maintenance was aborted: ops has said so" },
 };
