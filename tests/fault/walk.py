@@ -6,7 +6,8 @@ it again, and checks the result.
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
         [--way precopy|paused|stopped|multifd|disks|held|told|probed|beside|postcopy|queued|save|live|restore|
-         live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm|evacuated|evacuated-back]
+         live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm|evacuated|evacuated-back|
+         maintenance]
         [--twice]
         [--names] [--qemu PROGRAM]
 
@@ -29,6 +30,7 @@ import report
 from arena import Arena, Record, WAYS, set_up
 from evacuation_arena import EvacuationArena
 from lib import settings
+from maintenance_arena import MaintenanceArena
 from refresh_arena import RefreshArena
 from save_arena import SaveArena
 
@@ -37,7 +39,8 @@ ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena,  # of one 
           "live-disks": SaveArena, "restore-disks": SaveArena,
           "refresh": RefreshArena, "refresh-paused": RefreshArena,
           "refresh-tap": RefreshArena, "refresh-tpm": RefreshArena,
-          "evacuated": EvacuationArena, "evacuated-back": EvacuationArena}
+          "evacuated": EvacuationArena, "evacuated-back": EvacuationArena,
+          "maintenance": MaintenanceArena}
 # A lost request or answer costs a whole deadline (15 s for go).
 DROP_SECONDS = 100
 # The second crash comes at the (N * 7 mod 23 + 1)th point: a recovery passes about 23.

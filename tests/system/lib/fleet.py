@@ -71,11 +71,15 @@ class Fleet(World):
         except BaseException:
             self.close_links()
             raise
-        budget = int(self.link_bytes_per_s * (PAYLOAD if has_links else 1))
         for host in self.hosts.values():
-            host.write_config(move={"link_probe_ms": 300, "bandwidth_budget_bytes_per_s": budget,
-                                    "bandwidth_budget_in_bytes_per_s": budget},
-                              log={"level": "info"})
+            self.configure(host)
+
+    def configure(self, host, **sections):
+        """Writes the configuration of HOST, with SECTIONS beside what each host of a fleet has."""
+        budget = int(self.link_bytes_per_s * (PAYLOAD if self.links else 1))
+        host.write_config(move={"link_probe_ms": 300, "bandwidth_budget_bytes_per_s": budget,
+                                "bandwidth_budget_in_bytes_per_s": budget},
+                          log={"level": "info"}, **sections)
 
     def close_links(self):
         if self.links:
