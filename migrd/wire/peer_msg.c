@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/peer_msg.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"

@@ -4,6 +4,7 @@ import os
 import signal
 
 from lib.api import Api, client_context
+from lib.long_form import only_full
 from lib.party import Parties
 from lib.world import SystemTest
 
@@ -185,12 +186,18 @@ class HookTest(SystemTest):
         self.a.start()
         self.assertIn("nobody knows", self.end_of("m-1", "unknown")["reason"])
 
+    def test_crash_around_the_begin_of_a_hook_runs_it_once(self):
+        self.crash_at("store.hook.running.after", "hook.spawned")
+
+    @only_full
     def test_crash_at_each_step_of_a_hook_runs_it_once(self):
+        self.crash_at("store.hook.running.before", "store.hook.running.after", "hook.spawn",
+                      "hook.spawned", "store.hook.done.before", "store.hook.done.after")
+
+    def crash_at(self, *points):
         self.configure(self.a, **self.sections())
         self.drain()
-        for number, point in enumerate(("store.hook.running.before", "store.hook.running.after",
-                                        "hook.spawn", "hook.spawned", "store.hook.done.before",
-                                        "store.hook.done.after"), 1):
+        for number, point in enumerate(points, 1):
             with self.subTest(point):
                 self.a.restart_with_fault(f"{point}:crash")
                 self.a.must_be_up = False
