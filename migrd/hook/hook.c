@@ -388,6 +388,7 @@ void hooks_clear(struct hooks *hooks)
 	notify_free(TAKE_PTR(hooks->notify));
 	loop_timer_free(TAKE_PTR(hooks->timer));
 	while ((hook = TAILQ_FIRST(&hooks->list)))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		hook_free(hook);
 }
 

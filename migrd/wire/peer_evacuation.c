@@ -101,8 +101,10 @@ static struct json_object *list_of(struct json_object *plan, const char *key)
 
 static void add_requesters(const struct evacuation_reply *reply, E *ret)
 {
-	for (size_t i = 0; i < reply->request_count && i < PEER_EVACUATION_REQUESTERS_MAX; i++)
-		PUT(ret->requesters[ret->requester_count++], reply->requests[i].requester);
+	size_t *count = &ret->requester_count;
+
+	for (; *count < reply->request_count && *count < PEER_EVACUATION_REQUESTERS_MAX; ++*count)
+		PUT(ret->requesters[*count], reply->requests[*count].requester);
 }
 
 /* OWN is the host that is emptied. */
