@@ -9,17 +9,15 @@ test has a process of its own; those that measure (`runs_alone') come last, one
 by one.
 """
 import argparse
-import concurrent.futures
 import faulthandler
 import fnmatch
 import os
 import pathlib
 import shutil
-import queue
 import re
 import signal
-import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import unittest
@@ -104,10 +102,8 @@ def flatten(suite):
             yield item
 
 
-def load(patterns, name):
+def load(patterns):
     loader = unittest.TestLoader()
-    if name:    # one name needs no look at the others
-        return list(flatten(loader.loadTestsFromName(name)))
     suite = loader.discover(str(HERE), pattern="test_*.py", top_level_dir=str(HERE))
     if loader.errors:
         sys.exit("\n".join(loader.errors))
@@ -135,8 +131,6 @@ def parse_arguments():
     parser.add_argument("--qemu", default=settings.qemu, metavar="PROGRAM",
                         help="this QEMU, not the machine's own; see tests/qemu")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many tests at once")
-    parser.add_argument("--slot", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--name", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="only name the tests")
     return parser.parse_args()
 
@@ -157,44 +151,82 @@ def run_here(tests, args):
     return result.passed, result.testsRun - result.passed - skipped, skipped
 
 
-def run_apart(tests, args):
-    """Runs each test in a process of its own, in a slot with its own ports."""
-    slots, failed = queue.SimpleQueue(), []
-    # Another run may use ports at the same time.
-    first = os.getpid() % (settings.SLOTS // (args.jobs + 1)) * (args.jobs + 1) + 1
-    for slot in range(first, first + args.jobs):
-        slots.put(slot)
+class Apart:
+    """Runs each test in a process of its own, in a slot with its own ports.  It is a fork of this
+    one, which has loaded all tests: a Python that starts anew takes longer than a short test."""
 
-    def run_one(test):
-        slot = slots.get()
-        try:
-            done = subprocess.run(
-                [sys.executable, __file__, "--build", settings.build_dir, "--logs",
-                 settings.log_dir, "--slow", str(args.slow), "--qemu", args.qemu,
-                 "--slot", str(slot), "--name", test.id(),
-                 *(["--keep-logs"] if args.keep_logs else [])],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, errors="replace", check=False)
-        finally:
-            slots.put(slot)
-        total = TOTAL.search(done.stdout)
-        text = TOTAL.sub("", done.stdout).rstrip()
+    def __init__(self, args):
+        self.args = args
+        # Another run may use ports at the same time.
+        first = os.getpid() % (settings.SLOTS // (args.jobs + 1)) * (args.jobs + 1) + 1
+        self.slots = list(range(first, first + args.jobs))
+        self.running = {}       # pid: (test, its slot, its output)
+        self.counts, self.failed = [], []
+
+    def start(self, test):
+        slot, output = self.slots.pop(0), tempfile.TemporaryFile()
+        pid = os.fork()
+        if pid == 0:
+            self.be_child(test, slot, output)
+        self.running[pid] = (test, slot, output)
+
+    def be_child(self, test, slot, output):
+        """Never returns."""
+        with open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        for fd in (1, 2):
+            os.dup2(output.fileno(), fd)
+        settings.slot = slot
+        sys.exit(report(*run_here([test], self.args)))
+
+    def wait_for_one(self):
+        pid, status = os.wait()
+        test, slot, output = self.running.pop(pid)
+        self.slots.append(slot)
+        with output:
+            output.seek(0)
+            text = output.read().decode(errors="replace")
+        total, text = TOTAL.search(text), TOTAL.sub("", text).rstrip()
         if not total:
-            text += f"\nFAIL  {test.id()}: its process ended with {done.returncode}"
+            text += f"\nFAIL  {test.id()}: its process ended with {os.waitstatus_to_exitcode(status)}"
         print(text, flush=True)
-        counted = [int(n) for n in total.groups()] if total else [0, 1, 0]
-        if counted[1]:
-            failed.append(text)
-        return counted
+        self.counts.append([int(n) for n in total.groups()] if total else [0, 1, 0])
+        if self.counts[-1][1]:
+            self.failed.append(text)
 
-    alone = [t for t in tests if getattr(t, "runs_alone", False)]
-    together = [t for t in tests if t not in alone]
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        counts = list(pool.map(run_one, together))
-    counts += [run_one(test) for test in alone]
-    for text in failed: # people may read a long log from its end
+    def run(self, tests, at_once):
+        for test in tests:
+            while len(self.running) >= at_once:
+                self.wait_for_one()
+            self.start(test)
+        while self.running:
+            self.wait_for_one()
+
+    def end(self):
+        for pid in self.running:
+            os.kill(pid, signal.SIGTERM)
+
+
+def run_apart(tests, args):
+    """Returns how many passed, failed and were skipped."""
+    apart, here = Apart(args), os.getpid()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.stdout.flush()  # not by each child again
+    try:
+        apart.run([t for t in tests if not getattr(t, "runs_alone", False)], args.jobs)
+        apart.run([t for t in tests if getattr(t, "runs_alone", False)], 1)
+    finally:
+        if os.getpid() == here:
+            apart.end()
+    for text in apart.failed: # people may read a long log from its end
         print(f"---- failed:\n{text}")
-    return [sum(column) for column in zip(*counts)] if counts else [0, 0, 0]
+    return [sum(column) for column in zip(*apart.counts)] if tests else [0, 0, 0]
+
+
+def report(passed, failed, skipped):
+    """Prints the closing line; returns the exit status."""
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed or passed == 0 else 0
 
 
 def main():
@@ -203,21 +235,15 @@ def main():
     settings.build_dir = args.build.resolve()
     settings.log_dir = (args.logs or settings.build_dir / "system-logs").resolve()
     settings.slow_factor = args.slow
-    settings.slot = args.slot
     settings.qemu = args.qemu
-    tests = load(args.patterns, args.name)
-    if not args.full and not args.patterns and not args.name:
+    tests = load(args.patterns)
+    if not args.full and not args.patterns:
         everything, tests = tests, [t for t in tests if not is_long(t)]
         print(f"{len(everything) - len(tests)} long tests are left to --full")
     if args.list:
         print("\n".join(t.id() for t in tests))
         return 0
-    if args.jobs > 1:
-        passed, failed, skipped = run_apart(tests, args)
-    else:
-        passed, failed, skipped = run_here(tests, args)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
-    return 1 if failed or passed == 0 else 0
+    return report(*(run_apart if args.jobs > 1 else run_here)(tests, args))
 
 
 if __name__ == "__main__":

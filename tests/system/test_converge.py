@@ -110,8 +110,8 @@ class ConvergeTest(SystemTest):
                          if row["decision"].startswith("the guest may stand still for")], passes)
 
     def test_policy_that_observes_only_says_what_it_would_do(self):
-        self.policy(throttle_max_percent=30, deadline_s=12, observe=True)
-        move_id = self.begin()
+        self.policy(throttle_max_percent=30, deadline_s=7, observe=True)
+        move_id = self.begin(SHORT_GUEST)
         event = "would-have-decided"
         self.eventually("what would be decided", lambda: "cancel" in self.decided(move_id, event), 30)
         self.assertEqual(self.decided(move_id, event), ["throttle", "cancel"])
@@ -126,7 +126,7 @@ class ConvergeTest(SystemTest):
 
     def test_restarted_coordinator_goes_on(self):
         self.policy(throttle_max_percent=90, deadline_s=LONG_S)
-        move_id = self.begin()
+        move_id = self.begin(SHORT_GUEST)
         self.eventually("a decision", lambda: self.entries(move_id), 30)
         self.a.kill9()
         self.a.start()

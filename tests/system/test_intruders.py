@@ -173,12 +173,14 @@ class TokenTest(SystemTest):
         self.elsewhere.settimeout(30)
 
     def begin(self):
-        """Another move, whose first line is overheard."""
-        self.move = self.world.begin_move(self.guest, self.a, self.b)
-        self.lost, _ = self.elsewhere.accept()
-        self.addCleanup(self.lost.close)
-        self.lost.settimeout(30)
-        self.overheard = read_line(self.lost)
+        """Another move, whose first line is overheard.  The stream of an earlier one may have tried
+        again meanwhile."""
+        self.move, self.overheard = self.world.begin_move(self.guest, self.a, self.b), b""
+        while self.move["id"].encode() not in self.overheard:
+            self.lost, _ = self.elsewhere.accept()
+            self.addCleanup(self.lost.close)
+            self.lost.settimeout(30)
+            self.overheard = read_line(self.lost)
 
     def try_token(self, directory, token):
         """The answer of b's data port to TOKEN; b"" when it closes without a byte."""

@@ -8,7 +8,7 @@ from lib.disks import Disk
 from lib.qmp import Qmp
 from lib.world import SystemTest
 
-FAST_GUEST = {"area": 64, "rate": "max", "static": 4, "memory_mib": 128}
+FAST_GUEST = {"area": 24, "rate": 64, "static": 4, "memory_mib": 64}
 SLOW = 16 << 20     # bytes/s: less than that guest changes
 HELD = 128 * 1024   # a transfer that does not end by itself
 THROTTLED = 97      # percent
@@ -51,7 +51,7 @@ class MeasuredTest(SystemTest):
             self.assertIn(f"migrd_move_{name}_seconds_count 2", text.decode())
 
     def test_blackout_of_postcopy_is_measured(self):
-        guest = self.world.guest(**{**FAST_GUEST, "rate": 64})
+        guest = self.world.guest(**FAST_GUEST)
         guest.start(self.a, sweeps=0)
         move = self.world.move(guest, self.a, self.b, postcopy={"start": "first-pass"},
                                bandwidth_bytes_per_s=SLOW)

@@ -8,7 +8,7 @@ import signal
 from lib import procs, settings
 from lib.api import ApiError
 from lib.long_form import only_full
-from lib.uefi import CODE, Uefi
+from lib.uefi import CODE, Uefi, tick_of
 from lib.world import SystemTest
 
 
@@ -25,6 +25,9 @@ class TpmTest(SystemTest):
     def state(self, host):
         return host.tpm_dir / self.guest.uuid
 
+    def images(self, host):
+        return sorted(path.name for path in host.images.iterdir() if ".moved-to-" not in path.name)
+
     def swtpms(self, host):
         return [pid for pid in host.children("swtpm")]
 
@@ -38,11 +41,13 @@ class TpmTest(SystemTest):
         self.assertEqual(self.state(host).stat().st_mode & 0o777, 0o700)
 
     def restart(self, host):
-        """Stops and starts the guest: its TPM has what it had last."""
+        """Stops and starts the guest: its TPM, its variables and its disk have what they had last."""
         host.api.post("/v1/vms/u1/stop")
         self.assertEqual(self.swtpms(host), [])
-        last = self.guest.ticks()[-1][0]
-        self.assertIn(self.guest.start(host)[1], (last, last + 1))
+        last, left = self.guest.ticks()[-1][0], self.guest.assert_kept(host)
+        var, nv = self.guest.start(host)
+        self.assertEqual(var, left)
+        self.assertIn(nv, (last, last + 1))
 
     def refused(self, *words):
         self.assert_move_refused(self.guest, self.a, self.b, *words)
@@ -83,6 +88,10 @@ class TpmTest(SystemTest):
             self.assertLess(move["times"]["blackout_ms"], settings.seconds(1000))
             self.guest.assert_ticks()
             self.assert_only_on(there)
+            self.eventually("its images are where it is", lambda: (
+                self.images(here), self.images(there)) == ([], ["u1.raw", "u1.vars"]))
+            aside = here.images / f"u1.vars.moved-to-{there.id}-{move['id']}"
+            self.assertGreater(self.guest.ticks()[-1][0], tick_of(aside))
         self.restart(self.b)
         self.guest.assert_ticks()
         self.b.api.post("/v1/vms/u1/stop")

@@ -160,6 +160,19 @@ class Uefi(Machine):
         """The value that the variable should have."""
         return (self.ticks()[-1][0] - 1) // VAR_TICKS * VAR_TICKS + 1
 
+    def assert_kept(self, host):
+        """It was stopped on HOST, and its variables and its disk are those that it had last.  Returns
+        its variable."""
+        last = self.ticks()[-1][0]
+        left = tick_of(host.images / self.vars.name)
+        assert left in [(tick - 1) // VAR_TICKS * VAR_TICKS + 1 for tick in (last, last + 1)], \
+            (left, last)
+        if self.disk:
+            with open(host.images / self.disk.name, "rb") as file:
+                file.seek(last % 1024 * 512)
+                assert file.read(512) == last.to_bytes(8, "little") * 64, last
+        return left
+
     def assert_ticks(self, count=3):
         """Waits for COUNT more ticks, and checks all: none is missing, and PCR 16 is what
         they make of it."""

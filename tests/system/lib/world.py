@@ -53,9 +53,10 @@ class Guest(Machine):
     """A definition with its boot disk and console.  DISKS: Disk objects of lib/disks.py, which the
     guest proves; those that are not shared are on the world's first host, where it starts, and
     their backing files where both hosts see them.  AREA, RATE, STATIC, SPARE, PERIOD, WAVE,
-    BUSY, TICK: those of tests/guest/mkguest."""
+    BUSY, TICK: those of tests/guest/mkguest.  By default a sweep takes a quarter of a second: a test
+    waits for one when the guest starts, and for two when it is to prove its memory."""
 
-    def __init__(self, world, name, area=16, rate=16, static=None, period=4, memory_mib=128,
+    def __init__(self, world, name, area=8, rate=32, static=None, period=4, memory_mib=128,
                  disks=(), spare=0, wave=0, busy=0, tick=1, **extra):
         self.disks = list(disks)
         self.spare = spare
