@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # tests/lint/static.sh -- runs clang-tidy on every source file, with the checks of
-# .clang-tidy.  Not part of `make check': it takes minutes.
+# .clang-tidy, and with the warnings of clang that gcc's builds have.  Not part of `make check': it
+# takes minutes.
 #
 #     tests/lint/static.sh [BUILD] [FILE...]   BUILD: configured, for its config.h (default: .)
 set -eu
@@ -21,4 +22,7 @@ flags="-std=gnu17 -Imigrd -I. -Itests/lib -include $build/config.h -include migr
 	-DMIGRD_SYSCONFDIR=\"/etc\" -DMIGRD_LIBEXECDIR=\"/usr/libexec\" -DMIGRD_LOCALSTATEDIR=\"/var\"
 	-DMIGRD_RUNSTATEDIR=\"/run\" -DENABLE_FAULT_INJECTION=1
 	$(pkg-config --cflags $libraries)"
-files "$@" | xargs -P "$(nproc)" -n 1 sh -c 'flags=$1; shift; clang-tidy --quiet "$@" -- $flags' sh "$flags"
+# What clang does not know is gcc's alone.
+warnings=$(sed -n 's/^WARN_CFLAGS = //p' "$build/Makefile" | tr ' ' '\n' | grep '^-W' |
+	grep -vx -e -Werror -e -Wimplicit-fallthrough=5)
+files "$@" | xargs -P "$(nproc)" -n 1 sh -c 'flags=$1; shift; clang-tidy --quiet "$@" -- $flags' sh "$flags $(echo $warnings)"
