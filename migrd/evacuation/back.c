@@ -47,7 +47,8 @@ static bool is_older(struct json_object *problem, const struct err *err)
 
 /* ---- how long it is asked ------------------------------------------------------------------- */
 
-int64_t evac_back_until_ms(const struct evacuation *evac, const struct evac_vm *vm)
+/* When it is given up, on the clock of the wall; 0: not as long as its host answers. */
+static int64_t back_until_ms(const struct evacuation *evac, const struct evac_vm *vm)
 {
 	if (evac->detail.return_until_ms)
 		return evac->detail.return_until_ms;
@@ -66,7 +67,7 @@ static void note_silence(struct evacuation *evac, struct evac_vm *vm, bool is_si
 /* True: the VM stays where it is. */
 static bool give_up(struct evacuation *evac, struct evac_vm *vm)
 {
-	int64_t until_ms = evac_back_until_ms(evac, vm);
+	int64_t until_ms = back_until_ms(evac, vm);
 	char since[WHEN_SIZE] = "";
 
 	if (!until_ms || until_ms > clock_wall_ms())
@@ -87,7 +88,7 @@ static void say_silent(struct evacuation *evac, struct evac_vm *vm, const char *
 {
 	char until[WHEN_SIZE];
 
-	when_text(evac_back_until_ms(evac, vm), until);
+	when_text(back_until_ms(evac, vm), until);
 	evac_vm_set(evac, vm, EVAC_VM_RETURNING,
 		    "host '%s' is asked until %s, and then the VM stays there: %.400s", vm->host,
 		    until, why);

@@ -418,9 +418,6 @@ void evac_stays_end(struct evacuation *evac, uint64_t *wait_ms);
 bool evac_stays_go_on(struct evacuation *evac);
 
 /* ---- back.c: the way back ---- */
-/* When a VM that is awaited is given up, on the clock of the wall; 0: not as long as its host
- * answers. */
-int64_t evac_back_until_ms(const struct evacuation *evac, const struct evac_vm *vm);
 void evac_enter_returning(struct machine *machine);
 void evac_step_returning(struct machine *machine);
 
