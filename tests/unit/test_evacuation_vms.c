@@ -107,7 +107,7 @@ static void add_move(bool is_out, const char *peer)
 				  .detail = xstrdup("{}") };
 
 	row.created_ms = row.updated_ms = row.ended_ms = ++count;
-	snprintf(row.id, sizeof(row.id), "018f0000-0000-7000-8000-00000000%04x", count);
+	snprintf(row.id, sizeof(row.id), "018f0000-0000-7000-8000-00000000%04x", count & 0xffffu);
 	snprintf(row.kind, sizeof(row.kind), "MIGRATION_%s", is_out ? "OUT" : "IN");
 	snprintf(row.peer, sizeof(row.peer), "%s", peer);
 	moves_add_row(rig.moves, &row);
