@@ -231,6 +231,20 @@ static void ask_or_start(struct queue_entry *entry, struct vm *vm)
 		start(entry, false);
 }
 
+/* An entry of an automaton may be older than the pins of its VM.  A stopped one runs nowhere, and a
+ * definition that is not understood has none. */
+static bool may_go_there(const struct queue_entry *entry, struct vm *vm, struct err *err)
+{
+	const char *host = queue_last_attempt(entry)->host;
+	const struct vm_def *def = vm_def_of(vm, err);
+
+	return entry->detail.priority == MOVE_PRIORITY_INTERACTIVE || vm_is_stopped(vm) || !def ||
+	       placement_pins_allow(&def->placement, host) ||
+	       err_set(err, ERR_CONFLICT,
+		       "VM '%s' is pinned to other hosts than '%s' (pins of its placement)",
+		       vm_name(vm), host);
+}
+
 /* Not from inside the change of state. */
 static void on_begin(void *data)
 {
@@ -253,6 +267,8 @@ static void on_begin(void *data)
 					 queue_last_attempt(entry)->host)) {
 		err_set(&err, ERR_CONFLICT, "host '%s' is not known here any more",
 			queue_last_attempt(entry)->host);
+		fail_attempt(entry, &err, false);
+	} else if (!may_go_there(entry, vm, &err)) {
 		fail_attempt(entry, &err, false);
 	} else {
 		ask_or_start(entry, vm);

@@ -148,6 +148,14 @@ static void merge(struct json_object *obj, struct json_object *changes)
 	}
 }
 
+bool placement_pins_allow(const struct placement *placement, const char *host)
+{
+	for (size_t i = 0; i < placement->pin_count; i++)
+		if (strcmp(placement->pins[i], host) == 0)
+			return true;
+	return placement->pin_count == 0;
+}
+
 bool placement_change(struct placement *placement, struct json_object *changes, const char *pointer,
 		      struct faults *faults)
 {

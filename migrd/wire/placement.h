@@ -42,6 +42,8 @@ extern const struct json_field placement_fields[];
  * POINTER and below. */
 bool placement_check(const struct placement *placement, const char *pointer, struct faults *faults);
 bool placement_is_empty(const struct placement *placement);
+/* False: the VM is pinned to hosts, and HOST is none of them. */
+bool placement_pins_allow(const struct placement *placement, const char *host);
 /* CHANGES is a JSON merge patch (RFC 7396): null removes a member or a label of a list, a list of
  * pins is replaced.  False and faults at POINTER: what would come of it is no placement, and
  * PLACEMENT is unchanged. */

@@ -2,8 +2,8 @@
 """What is said of each VM of a host that is emptied while a fault strikes."""
 from evacuation_scene import Result
 from faults_evacuation import (CutForLong, Deleted, FillsUp, KilledForAMoment, MovedByHand,
-                               OlderIsRefused, OlderStaysThere, Pinned, StalePlan, Started,
-                               Together)
+                               OlderIsRefused, OlderStaysThere, Pinned, PinnedInTheQueue, StalePlan,
+                               Started, Together)
 from faults_host import DiskFull
 from network import Cut
 
@@ -34,6 +34,7 @@ EVACUATION = [
     (Deleted(), {"drained": DELETED.full}),
     (MovedByHand(), {"awaiting approval": BY_HAND.full, "draining": BY_HAND.full}),
     (Together(Deleted(), MovedByHand()), {"draining": BOTH_OF_THEM}),
+    (PinnedInTheQueue(), {"draining": EMPTIED.full}),
     (FillsUp(), {"draining": EMPTIED}),
     (FULL_B, {"awaiting approval": EMPTIED.full, "draining": EMPTIED.full, "returning": EMPTIED.full}),
     (CUT, {"draining": EMPTIED, "returning": EMPTIED.full}),

@@ -75,6 +75,24 @@ class Pinned(Fault):
         self.pin(s, None)
 
 
+class PinnedInTheQueue(Pinned):
+    """Another guest is being moved, and its entry waits."""
+    name = "a guest whose turn has not come is pinned to this host, and no more later"
+    options = {"at_once": 1, "config": {"queue": {"out_max": 1}}}
+
+    def strike(self, s):
+        self.guest = s.wait("one that waits", lambda: next(
+            vm["vm"] for vm in s.now()["vms"] if vm["state"] == "queued"))
+        self.pin(s, ["a"])
+        s.lift()
+        blocked = s.wait_vm(self.guest, "blocked", "moving", "moved")
+        if blocked["state"] != "blocked" or "pinned" not in blocked["why"]:
+            raise AssertionError(f"it is pinned, and {blocked}")
+
+    def pin(self, s, hosts):
+        s.a.api.patch(f"/v1/vms/{self.guest}", {"placement": {"pins": hosts}})
+
+
 class MovedByHand(Fault):
     """A user cancels its entry, and moves it himself."""
     name = "a guest is moved by hand"
