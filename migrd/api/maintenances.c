@@ -78,26 +78,80 @@ void api_maintenances_start(struct http_request *req, void *data)
 /* ---- orders ------------------------------------------------------------------------------ */
 
 /* What somebody wants of one: its body is read, and then it is asked. */
-#define ORDER(name)                                                                   \
-	void api_maintenance_##name(struct http_request *req, void *data)             \
-	{                                                                             \
-		struct faults *faults = faults_new();                                 \
-		struct maintenance_##name wish;                                       \
-		struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL; \
-                                                                                      \
-		if (!m)                                                               \
-			;                                                             \
-		else if (!maintenance_##name##_decode(http_body(req), &wish, faults)) \
-			http_reply_faults(req, faults);                               \
-		else                                                                  \
-			maintenance_##name(m, &wish, on_done, req);                   \
-		faults_free(faults);                                                  \
-	}
-ORDER(go)
-ORDER(pause)
-ORDER(stop)
-ORDER(abort)
-ORDER(skip)
+void api_maintenance_go(struct http_request *req, void *data)
+{
+	struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL;
+	struct faults *faults = faults_new();
+	struct maintenance_go wish;
+
+	if (!m)
+		;
+	else if (!maintenance_go_decode(http_body(req), &wish, faults))
+		http_reply_faults(req, faults);
+	else
+		maintenance_go(m, &wish, on_done, req);
+	faults_free(faults);
+}
+
+void api_maintenance_pause(struct http_request *req, void *data)
+{
+	struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL;
+	struct faults *faults = faults_new();
+	struct maintenance_pause wish;
+
+	if (!m)
+		;
+	else if (!maintenance_pause_decode(http_body(req), &wish, faults))
+		http_reply_faults(req, faults);
+	else
+		maintenance_pause(m, &wish, on_done, req);
+	faults_free(faults);
+}
+
+void api_maintenance_stop(struct http_request *req, void *data)
+{
+	struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL;
+	struct faults *faults = faults_new();
+	struct maintenance_stop wish;
+
+	if (!m)
+		;
+	else if (!maintenance_stop_decode(http_body(req), &wish, faults))
+		http_reply_faults(req, faults);
+	else
+		maintenance_stop(m, &wish, on_done, req);
+	faults_free(faults);
+}
+
+void api_maintenance_abort(struct http_request *req, void *data)
+{
+	struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL;
+	struct faults *faults = faults_new();
+	struct maintenance_abort wish;
+
+	if (!m)
+		;
+	else if (!maintenance_abort_decode(http_body(req), &wish, faults))
+		http_reply_faults(req, faults);
+	else
+		maintenance_abort(m, &wish, on_done, req);
+	faults_free(faults);
+}
+
+void api_maintenance_skip(struct http_request *req, void *data)
+{
+	struct maintenance *m = api_sure(req, data) ? find(req, data) : NULL;
+	struct faults *faults = faults_new();
+	struct maintenance_skip wish;
+
+	if (!m)
+		;
+	else if (!maintenance_skip_decode(http_body(req), &wish, faults))
+		http_reply_faults(req, faults);
+	else
+		maintenance_skip(m, &wish, on_done, req);
+	faults_free(faults);
+}
 
 void api_maintenance_resume(struct http_request *req, void *data)
 {

@@ -41,7 +41,8 @@ static int compare_choices(const void *a, const void *b)
 		      (*(struct evac_choice *const *)b)->uuid);
 }
 
-void evac_plan_index(struct evac_plan *plan)
+/* evac_plan_find() finds what was added before. */
+static void make_index(struct evac_plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++)
 		plan->by_uuid[i] = &plan->list[i];
@@ -174,9 +175,9 @@ static void choose_all(const struct evac_making *making)
 		choose_move(making, &making->plan->moves[i]);
 	for (size_t i = 0; making->plan && i < making->plan->stay_count; i++)
 		choose_stay(making, &making->plan->stays[i]);
-	evac_plan_index(making->ret);
+	make_index(making->ret);
 	evac_plan_stopped(making);
-	evac_plan_index(making->ret);
+	make_index(making->ret);
 }
 
 /* ---- all ---------------------------------------------------------------------------------------

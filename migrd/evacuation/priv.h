@@ -285,8 +285,6 @@ struct evac_making;
 struct evac_plan *evac_plan_make(struct evac_making *making, struct err *err);
 void evac_plan_free(struct evac_plan *plan); /* accepts NULL */
 struct evac_choice *evac_plan_add(struct evac_plan *plan, const char *uuid, const char *name);
-/* evac_plan_find() finds what was added before. */
-void evac_plan_index(struct evac_plan *plan);
 /* One more host where it may go; more than a request takes are left out. */
 void evac_plan_add_host(const struct evac_making *making, struct evac_choice *choice,
 			uint32_t host);

@@ -79,6 +79,14 @@ void maint_host_say(struct maintenance *m, struct maint_host *host, const char *
 	m->is_news = true;
 }
 
+static void forget(struct maint_host *host)
+{
+	host->epoch++;
+	host->phase = 0;
+	host->is_asking = false;
+	host->again_ms = 0;
+}
+
 static void enter(struct maintenance *m, struct maint_host *host, enum maint_host_state to)
 {
 	assert(states[host->state].next & 1u << to);
@@ -91,7 +99,7 @@ static void enter(struct maintenance *m, struct maint_host *host, enum maint_hos
 		host->started_ms = host->since_ms;
 	if (maint_host_is_final(host))
 		host->ended_ms = host->since_ms;
-	maint_host_forget(host);
+	forget(host);
 	maint_change(m);
 	host->version = m->version;
 	m->is_news = true;
@@ -106,14 +114,6 @@ void maint_host_set(struct maintenance *m, struct maint_host *host, enum maint_h
 	vsnprintf(host->why, sizeof(host->why), fmt, ap);
 	va_end(ap);
 	enter(m, host, to);
-}
-
-void maint_host_forget(struct maint_host *host)
-{
-	host->epoch++;
-	host->phase = 0;
-	host->is_asking = false;
-	host->again_ms = 0;
 }
 
 static void note_error(struct maint_host *host, enum err_code code, const char *why)

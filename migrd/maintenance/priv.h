@@ -234,8 +234,6 @@ int64_t maint_host_deadline_ms(const struct maintenance *m, const struct maint_h
 void maint_host_step(struct maintenance *m, struct maint_host *host, uint64_t *wait_ms);
 /* Undoes it, as soon as that may be. */
 void maint_host_abort(struct maintenance *m, struct maint_host *host);
-/* Restart: what was asked is asked again. */
-void maint_host_forget(struct maint_host *host);
 void maint_hook_id(const struct maintenance *m, const struct maint_host *host,
 		   char ret[HOOK_ID_SIZE]);
 

@@ -44,8 +44,9 @@ void peer_clients_renew(struct peer_clients *clients);
 void peer_clients_free(struct peer_clients *clients);
 
 /* Called exactly once, never from inside peer_request(): REPLY (borrowed, NULL for an empty
- * body and for plain text) or ERR.  With ERR, a REPLY is the problem document in which the peer says so itself: a
- * TIMEOUT without one is a peer that did not answer. */
+ * body, and for plain text of a route that is not only for peers) or ERR.  With ERR, a REPLY is the
+ * problem document in which the peer says so itself: a TIMEOUT without one is a peer that did not
+ * answer. */
 typedef void peer_reply_fn(void *data, struct json_object *reply, const struct err *err);
 
 /* METHOD PATH with BODY (reference taken over, may be NULL).  DEADLINE_MS

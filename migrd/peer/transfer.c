@@ -8,6 +8,7 @@
 #include "tls/identity.h"
 
 /* Connections are kept for as long as they live; keepalive finds dead ones. */
+#define PEER_ROUTES           "/peer/"
 #define CONNECTION_MAX_IDLE_S (30L * 24 * 3600)
 #define KEEPALIVE_IDLE_S      30L
 #define KEEPALIVE_INTERVAL_S  10L
@@ -267,13 +268,15 @@ static bool refusal(struct peer_request *req, long status, struct json_object **
 	return false;
 }
 
-/* As /readyz answers: it says no more than the status does. */
-static bool is_plain_text(struct peer_request *req)
+/* As /readyz answers: it says no more than the status does.  No route for peers has such an
+ * answer. */
+static bool may_be_text(struct peer_request *req)
 {
 	const char *type = NULL;
 
 	curl_easy_getinfo(req->easy, CURLINFO_CONTENT_TYPE, &type);
-	return type && strncmp(type, "text/plain", strlen("text/plain")) == 0;
+	return strncmp(req->path, PEER_ROUTES, strlen(PEER_ROUTES)) != 0 && type &&
+	       strncmp(type, "text/plain", strlen("text/plain")) == 0;
 }
 
 static bool outcome(struct peer_request *req, struct json_object **ret, struct err *err)
@@ -283,7 +286,7 @@ static bool outcome(struct peer_request *req, struct json_object **ret, struct e
 	curl_easy_getinfo(req->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status > 299)
 		return refusal(req, status, ret, err);
-	if (req->answer.len == 0 || is_plain_text(req))
+	if (req->answer.len == 0 || may_be_text(req))
 		return true;
 	*ret = parse_answer(req, err);
 	return *ret;

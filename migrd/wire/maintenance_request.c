@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const maintenance_failed_names[] = { "keep", "return", NULL };
+static const char *const failed_names[] = { "keep", "return", NULL };
 static const char *const back_names[] = { "back", "stay", NULL };
 
 static bool check_moment(const char *value, const char **ret_why)
@@ -95,7 +95,7 @@ const struct json_field maintenance_request_fields[] = {
 	ENUM_FIELD(back, back_names,
 		   "Afterwards: back (the default), its VMs come back from where they are; stay, "
 		   "they stay there, and the host takes guests again."),
-	ENUM_FIELD(on_failure, maintenance_failed_names,
+	ENUM_FIELD(on_failure, failed_names,
 		   "A host that fails when it is empty: keep (the default), it stays empty and "
 		   "takes no guests until a person ends its evacuation; return, as one that does "
 		   "well."),

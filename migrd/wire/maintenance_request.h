@@ -21,7 +21,6 @@ enum maintenance_failed {
 	MAINTENANCE_FAILED_KEEP,   /* it stays empty and takes no guests: a person looks */
 	MAINTENANCE_FAILED_RETURN, /* as with a host that does well */
 };
-extern const char *const maintenance_failed_names[]; /* ended by NULL */
 
 /* Hosts are to be emptied, handed to a hook and given back, one after another. */
 struct maintenance_request {

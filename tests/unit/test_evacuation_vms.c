@@ -64,10 +64,10 @@ static void tear_down(void)
 	queue_clear(queue);
 	capacity_end(capacity);
 	rig_advance(CAPACITY_ASK_MS); /* the last questions end */
+	evacuations_free(evacs);
+	queue_free(queue);
 	capacity_free(capacity);
 	rig_tear_down();
-	queue_free(queue);
-	evacuations_free(evacs);
 }
 
 /* ---- what is on disk ------------------------------------------------------------------- */
@@ -257,6 +257,9 @@ START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_fail
 	rig_bring_to("transfer");
 	rig_completes();
 	ck_assert(!evac_entries_end(evac, true));
+	evac_save(evac);
+	rig_run(); /* it is on disk that the entry is to be cancelled */
+	evac_entries_cancel(evac);
 	rig_run();
 	ck_assert_str_eq(queue_show(entry).state, "moving");
 	ck_assert(evac->vms[0].was_too_late);
@@ -264,7 +267,7 @@ START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_fail
 	rig_advance(100);
 	ck_assert_uint_eq(queue_show(entry).attempt_count, 2);
 	ck_assert_str_eq(queue_show(entry).state, "moving");
-	evac_entries_end(evac, true);
+	evac_entries_cancel(evac);
 	rig_run();
 	rig_peer_says("drop", "refused");
 	rig_advance(100);
@@ -349,9 +352,13 @@ static void on_sent_back(void *data, struct queue_entry *made, const struct err 
 /* A move of it was tried to b, and never made. */
 START_TEST(vm_that_was_made_here_is_sent_to_nobody)
 {
-	const struct evacuation_back_wish wish = {
-		.peer = "b", .uuid = RIG_VM_UUID, .id = EVAC_ID, .number = 1, .attempt = 1
-	};
+	const struct move_request move = { .vm = "vm1" };
+	const struct evacuation_back_wish wish = { .peer = "b",
+						   .uuid = RIG_VM_UUID,
+						   .id = EVAC_ID,
+						   .number = 1,
+						   .attempt = 1,
+						   .move = &move };
 
 	rig_create_vm();
 	vm_note_host(rig_vm(), "b");

@@ -183,7 +183,7 @@ START_TEST(what_is_known_of_a_peer_is_sent)
 
 	assert_sent(known_reply_fields, &known,
 		    "{'id':'b','address':'h:1','by':'a','at':" AT_TEXT ",'answers':false,"
-		    "'silent_because':'s','advice':'d','guests':["
+		    "'silent_because':'s','advice':'d','told_at':null,'told_stopped':0,'guests':["
 		    "{'vm':'v','vm_uuid':'u','where':'there','by':'move','at':" AT_TEXT
 		    ",'state':null,'move':'m','generation':4,'what':'w','may':'y','must_not':'n'},"
 		    "{'vm':'x','vm_uuid':'z','where':'here','by':'record','at':null,"

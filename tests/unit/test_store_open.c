@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 14");
-	assert_refused_untouched("was written by a newer migrd (schema 14, this one knows 13)");
+	exec_sql("PRAGMA user_version = 15");
+	assert_refused_untouched("was written by a newer migrd (schema 15, this one knows 14)");
 }
 END_TEST
 
@@ -173,7 +173,7 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 		 "ALTER TABLE vm DROP COLUMN save_id; ALTER TABLE vm DROP COLUMN saved_in;"
 		 "ALTER TABLE vm DROP COLUMN qemu_is_second;"
 		 "DROP TABLE save; DROP TABLE refresh; DROP TABLE policy; DROP TABLE queue; "
-		 "DROP TABLE hold; DROP TABLE evacuation; DROP TABLE hook; "
+		 "DROP TABLE hold; DROP TABLE evacuation; DROP TABLE hook; DROP TABLE maintenance; "
 		 "PRAGMA user_version = 5");
 	for (int i = 0; i < 2; i++) {
 		rig_open();
@@ -317,8 +317,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 11, "011-hold", "" },
 		{ 12, "012-evacuation", "" },
 		{ 13, "013-hook", "" },
-		{ 14, "014-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 15, "015-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 14, "014-maintenance", "" },
+		{ 15, "015-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 16, "016-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -328,10 +329,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 015-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 016-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 14);
+	ck_assert_int_eq(version, 15);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));
