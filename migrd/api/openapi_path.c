@@ -131,7 +131,7 @@ static const struct {
 	{ "host", "Id of the host.", NULL },
 	{ "action", "What is done with it.", vm_actions },
 	{ "call", "What the guest's agent is asked for.", agent_calls },
-	{ NULL },
+	{ 0 },
 };
 
 static struct json_object *parameter_new(const char *name, const char *in, const char *help,
