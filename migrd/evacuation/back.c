@@ -72,7 +72,8 @@ static bool give_up(struct evacuation *evac, struct evac_vm *vm)
 
 	if (!until_ms || until_ms > clock_wall_ms())
 		return false;
-	when_text(vm->silent_ms, since);
+	if (vm->silent_ms)
+		when_text(vm->silent_ms, since);
 	evac_vm_set(evac, vm, EVAC_VM_AWAY,
 		    "stays on host '%s', which %s%s: 'migrctl move start %s --to %s' there brings "
 		    "it "

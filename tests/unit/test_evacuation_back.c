@@ -198,7 +198,7 @@ START_TEST(time_that_was_given_is_kept_to)
 	ck_assert_str_eq(the_vm().state, "returning");
 	tear_down();
 	find_returning("{}", "{\"return_until_ms\":1000}", ",\"state\":\"returning\"");
-	assert_vm("away", "has not moved it back in the time that was given");
+	assert_vm("away", "which has not moved it back in the time that was given: 'migrctl");
 	ck_assert_str_eq(state(), "ended");
 }
 END_TEST
