@@ -223,8 +223,8 @@ static void join(struct evac_begin *begin, struct evacuation *evac)
 {
 	struct err err;
 
-	if (evac->machine.state == EVAC_STATE_RETURNING ||
-	    evac->detail.ending != EVAC_ENDING_NONE || evac_is_just_ending(evac)) {
+	if (evac_is_returning(evac) || evac->detail.ending != EVAC_ENDING_NONE ||
+	    evac_is_just_ending(evac)) {
 		err_set(&err, ERR_CONFLICT,
 			"evacuation %s is coming to its end: ask again when it has ended",
 			evac->row.id);

@@ -100,8 +100,7 @@ static bool is_waiting(const struct queue_entry *entry)
 /* The move that was too far to be cancelled has ended, and not well: the entry has not. */
 static bool is_past_it(const struct evac_vm *vm, const struct queue_entry *entry)
 {
-	return vm->was_too_late &&
-	       (is_waiting(entry) || strcmp(move_of(entry), vm->too_late) != 0);
+	return vm->was_too_late && (is_waiting(entry) || strcmp(move_of(entry), vm->too_late) != 0);
 }
 
 /* It is on disk first that it is to end, so that a restart does not take it for somebody else's
@@ -151,6 +150,15 @@ bool evac_is_just_ending(const struct evacuation *evac)
 	const struct machine *machine = &evac->machine;
 
 	return machine->is_saving && evac_states[machine->target].flags & MACHINE_FINAL;
+}
+
+/* The ending that wanted it is taken back when the state is handed to the disk: see evac_end(). */
+bool evac_is_returning(const struct evacuation *evac)
+{
+	const struct machine *machine = &evac->machine;
+
+	return machine->state == EVAC_STATE_RETURNING ||
+	       (machine->is_saving && machine->target == EVAC_STATE_RETURNING);
 }
 
 void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why)

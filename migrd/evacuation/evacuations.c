@@ -78,12 +78,19 @@ bool evacuations_is_on(const struct evacuations *evacs, struct strbuf *why)
 	return true;
 }
 
+/* Not on its way to another state, as far as is known now: that may be being written, or not even
+ * be looked at yet. */
+static bool stays_drained(const struct evacuation *evac)
+{
+	return evac->machine.state == EVAC_STATE_DRAINED && !evac->machine.is_saving &&
+	       evac->detail.ending == EVAC_ENDING_NONE && evac_is_empty(&evac->machine);
+}
+
 bool evacuations_is_drained_for(const struct evacuations *evacs, const char *who, struct err *err)
 {
 	const struct evacuation *evac = evacs_current(evacs);
 
-	if (!evac || evac->machine.state != EVAC_STATE_DRAINED ||
-	    evac->detail.ending != EVAC_ENDING_NONE)
+	if (!evac || !stays_drained(evac))
 		return err_set(err, ERR_CONFLICT, "host '%s' is not drained", evacs->env.host_id);
 	return evacuation_has_requester(evac, who) ||
 	       err_set(err, ERR_CONFLICT, "host '%s' is drained, but '%s' does not ask for it",

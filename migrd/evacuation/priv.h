@@ -399,6 +399,7 @@ bool evac_entries_end(struct evacuation *evac, bool cancel);
 void evac_entries_cancel(struct evacuation *evac);
 void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why);
 bool evac_is_just_ending(const struct evacuation *evac); /* its end is being written */
+bool evac_is_returning(const struct evacuation *evac);   /* or that state is being written */
 /* An ending is wanted, and nothing is under way any more. */
 void evac_end(struct evacuation *evac);
 /* The deadline that is still to be met; 0: there is none, as it has none, was drained in time, or

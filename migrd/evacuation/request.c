@@ -55,7 +55,7 @@ static void follow(struct evacuation *evac, const struct evac_asker *last, const
 {
 	char why[EVACUATION_WHO_SIZE + 64];
 
-	if (evac->detail.ending != EVAC_ENDING_NONE || evac->machine.state == EVAC_STATE_RETURNING)
+	if (evac->detail.ending != EVAC_ENDING_NONE || evac_is_returning(evac))
 		return;
 	snprintf(why, sizeof(why), "the last request, of '%s', %s", last->requester, how);
 	switch ((enum evacuation_withdrawn)last->on_withdraw) {

@@ -215,6 +215,31 @@ START_TEST(cordon_of_an_evacuation_stays_over_a_start)
 }
 END_TEST
 
+/* ---- a host that is drained ----------------------------------------------------------------- */
+
+/* As soon as it is to be filled again, and before that is on disk or was looked at. */
+START_TEST(host_that_is_about_to_be_filled_is_not_drained)
+{
+	const struct evacuation_request request = { .requester = "m" };
+	struct evacuation *evac = add_evacuation("drained", "");
+	struct err err;
+
+	ck_assert(evac_ask(evac, &request, "", &err));
+	ck_assert(evacuations_is_drained_for(evacs, "m", &err));
+	ck_assert(!evacuations_is_drained_for(evacs, "n", &err));
+	evac->machine.is_saving = true;
+	evac->machine.target = EVAC_STATE_RETURNING;
+	ck_assert(!evacuations_is_drained_for(evacs, "m", &err));
+	ck_assert(evac_withdraw(evac, "m"));
+	ck_assert_int_eq(evac->detail.ending, EVAC_ENDING_NONE);
+	evac->machine.is_saving = false;
+	ck_assert(evac_ask(evac, &request, "", &err));
+	ck_assert(evacuations_is_drained_for(evacs, "m", &err));
+	rig_create_vm();
+	ck_assert(!evacuations_is_drained_for(evacs, "m", &err));
+}
+END_TEST
+
 /* ---- the end of entries --------------------------------------------------------------------- */
 
 static struct queue_entry *entry;
@@ -475,6 +500,7 @@ Suite *suite(void)
 	tcase_add_test(tc, entry_that_is_not_understood_says_nothing_of_the_host);
 	tcase_add_test(tc, cordon_without_its_evacuation_is_taken_off_at_the_start);
 	tcase_add_test(tc, cordon_of_an_evacuation_stays_over_a_start);
+	tcase_add_test(tc, host_that_is_about_to_be_filled_is_not_drained);
 	tcase_add_test(tc, entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed);
 	tcase_add_test(tc, guest_that_cannot_be_started_again_is_an_error_of_the_whole);
 	tcase_add_test(tc, one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same);
