@@ -6,12 +6,14 @@
 #include "api/openapi.h"
 #include "base/mem.h"
 #include "wire/notice.h"
+#include "wire/schema.h"
 
 #define JSON_TYPE    "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 #define STREAM_TYPE  "text/event-stream"
 #define PORT         "8440"
 #define CERTIFICATE  "clientCertificate" /* the name of the security scheme */
+#define EVENT_PREFIX "event-"            /* of the schemas of events */
 
 static struct json_object *get_or_add(struct json_object *obj, const char *key)
 {
@@ -87,15 +89,12 @@ static struct json_object *good_schema(const struct http_route *route)
 /* The `data' of each event is one of these; `event' has its kind. */
 static struct json_object *events_schema(void)
 {
-	static const char *const kinds[] = {
-		"event-vm",      "event-vm-gone",    "event-move",    "event-save",
-		"event-refresh", "event-queue",      "event-hold",    "event-cordon",
-		"event-qemu",    "event-evacuation", "event-monitor", "event-shutdown"
-	};
 	struct json_object *either = any_of();
+	const char *name;
 
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		any_of_add(either, openapi_ref(kinds[i]));
+	for (size_t i = 0; (name = wire_schema_name(i)); i++)
+		if (strncmp(name, EVENT_PREFIX, strlen(EVENT_PREFIX)) == 0)
+			any_of_add(either, openapi_ref(name));
 	json_add_str(either, "description",
 		     "Server-sent events: `data` of each is one of these, `event` says which.");
 	return either;
