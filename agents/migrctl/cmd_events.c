@@ -14,9 +14,9 @@ struct events_values {
 	struct cli_number count;
 };
 
-static const char *const types[] = { "vm",         "move",    "queue",  "save", "refresh",
-				     "evacuation", "hold",    "cordon", "hook", "shutdown",
-				     "qemu",       "monitor", NULL };
+static const char *const types[] = { "vm",         "move", "queue",   "save",        "refresh",
+				     "evacuation", "hold", "cordon",  "maintenance", "hook",
+				     "shutdown",   "qemu", "monitor", NULL };
 
 static const struct cli_option events_options[] = {
 	{
@@ -24,8 +24,8 @@ static const struct cli_option events_options[] = {
 		.type = CLI_CHOICE,
 		.offset = offsetof(struct events_values, type),
 		.choices = types,
-		.arg = "vm|move|queue|save|refresh|evacuation|hold|cordon|hook|shutdown|qemu|"
-		       "monitor",
+		.arg = "vm|move|queue|save|refresh|evacuation|hold|cordon|maintenance|hook|"
+		       "shutdown|qemu|monitor",
 		.help = "only events of this type",
 	},
 	{
