@@ -128,10 +128,12 @@ static bool owns(const char *peer, const struct move *move)
 	return owner && strcmp(owner, peer) == 0;
 }
 
-/* The peer has told that it has it, and no move that is known here has ended since. */
+/* The peer has told that it has it, and no move that is known here is under way or has ended since.
+ */
 static bool is_told(const struct fact *fact, const struct known_told *told)
 {
-	return fact->told && (!fact->move || move_row(fact->move)->ended_ms < told->at_ms);
+	return fact->told && (!fact->move || (move_is_final(fact->move) &&
+					      move_row(fact->move)->ended_ms < told->at_ms));
 }
 
 /* It is not here: the peer says that it has it, the record here does, or the last move. */

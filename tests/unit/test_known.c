@@ -184,6 +184,16 @@ START_TEST(what_was_told_counts_unless_a_move_has_ended_since)
 }
 END_TEST
 
+/* It has gone on since, or could not come. */
+START_TEST(guest_that_comes_from_a_third_host_is_not_there)
+{
+	rig_offer_of("c", 1);
+	told_at(RIG_VM_UUID, INT64_MAX);
+	gather();
+	ck_assert_uint_eq(known->count, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("known");
@@ -200,6 +210,7 @@ Suite *suite(void)
 	tcase_add_test(t, what_the_host_told_before_it_fell_silent_is_said_with_its_time);
 	tcase_add_test(t, guest_that_this_host_has_is_not_there_whatever_was_told);
 	tcase_add_test(t, what_was_told_counts_unless_a_move_has_ended_since);
+	tcase_add_test(t, guest_that_comes_from_a_third_host_is_not_there);
 	suite_add_tcase(s, t);
 	return s;
 }
