@@ -43,6 +43,7 @@ class StopTest(SystemTest):
             ("POST", "/v1/host/check/repair", None),
             ("POST", "/v1/host/backup", {}),
             ("GET", "/v1/peers", None),
+            ("POST", "/v1/evacuations", {"dry_run": True}),     # a thread makes its plan
             ("POST", "/v1/vms", {"name": "g3", "machine": "pc-q35-7.2", "memory_mib": 64}),
             ("DELETE", "/v1/vms/g3", None),
             *(("POST", f"{spare}/{action}", None) for action in ("start", "start", "stop", "shutdown", "reset")),
