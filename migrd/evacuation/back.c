@@ -166,6 +166,8 @@ static void on_answer(void *data, struct json_object *obj, const struct err *err
 		say_older(evac, vm);
 	else if (is_lasting(err))
 		order_failed(evac, vm, err->msg, true);
+	else if (err->code == ERR_KEY_REUSED) /* by an evacuation of before a backup was put back */
+		order_failed(evac, vm, err->msg, false);
 	else if (vm->silent_ms)
 		say_silent(evac, vm, err->msg);
 	else

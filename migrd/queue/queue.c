@@ -185,6 +185,15 @@ static bool is_same_request(const struct queue_entry *entry, const struct queue_
 		       wish->key, entry->row.id);
 }
 
+static bool is_known(const struct queue_entry *entry, const struct queue_wish *wish)
+{
+	const struct vm *vm = wish->is_known_by_key
+				      ? vm_find(entry->queue->env.vms, wish->request->move.vm)
+				      : NULL;
+
+	return vm && strcmp(entry->row.vm_uuid, vm_uuid(vm)) == 0;
+}
+
 static struct queue_entry *make(struct queue *queue, const struct queue_wish *wish,
 				const struct vm *vm)
 {
@@ -214,7 +223,7 @@ static struct queue_entry *find_or_make(struct queue *queue, const struct queue_
 	const struct vm *vm;
 
 	if (entry)
-		return wish->is_known_by_key || is_same_request(entry, wish, err) ? entry : NULL;
+		return is_known(entry, wish) || is_same_request(entry, wish, err) ? entry : NULL;
 	vm = vm_find(queue->env.vms, wish->request->move.vm);
 	if (!check_hold(&wish->request->move.options, err) ||
 	    !move_may_ping(queue->env.moves, &wish->request->move.options, err) ||

@@ -72,9 +72,10 @@ void queue_recover(struct queue *queue);
 typedef void queue_done_fn(void *data, struct queue_entry *entry, const struct err *err);
 struct queue_wish {
 	const struct queue_request *request;
-	const char *key; /* Idempotency-Key: the same key gives the same entry; may be NULL */
-	bool is_known_by_key; /* whatever the request of that entry says: KEY comes from a machine,
-			       * whose words may be another version's the next time */
+	const char *key;      /* Idempotency-Key: the same key gives the same entry; may be NULL */
+	bool is_known_by_key; /* whatever the request of that entry for the same VM says: KEY comes
+			       * from a machine, whose words may be another version's the next time
+			       */
 };
 /* INVALID: the hold is one up to a moment that is past, or too far away;
  * NOT_FOUND: this host has no such VM, policy or peer; CONFLICT: the VM has an entry that has not

@@ -154,6 +154,18 @@ START_TEST(older_host_is_told_from_one_that_refuses)
 }
 END_TEST
 
+/* An order has a number, which may have been another VM's before a backup was put back. */
+START_TEST(order_whose_number_was_used_gets_another)
+{
+	find_returning("{}", "{}", MOVED);
+	ck_assert_ptr_nonnull(strstr(sent, "\"attempt\":2"));
+	fake_peer_refuse("back", ERR_KEY_REUSED, "the key was used for another request");
+	rig_advance(10000);
+	ck_assert_ptr_nonnull(strstr(sent, "\"attempt\":3"));
+	assert_vm("returning", "");
+}
+END_TEST
+
 START_TEST(silent_host_is_asked_until_a_moment_that_is_told)
 {
 	const struct evacuation_reply *reply;
@@ -212,6 +224,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_is_asked_for_as_it_went);
 	tcase_add_test(tc, time_that_is_left_is_told);
 	tcase_add_test(tc, older_host_is_told_from_one_that_refuses);
+	tcase_add_test(tc, order_whose_number_was_used_gets_another);
 	tcase_add_test(tc, silent_host_is_asked_until_a_moment_that_is_told);
 	tcase_add_test(tc, silent_host_is_given_up_after_an_hour);
 	tcase_add_test(tc, time_that_was_given_is_kept_to);

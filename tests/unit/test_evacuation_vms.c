@@ -393,6 +393,34 @@ START_TEST(vm_that_was_made_here_is_sent_to_nobody)
 }
 END_TEST
 
+/* The numbers of a peer whose database was put back are those of other VMs. */
+START_TEST(order_of_another_vm_is_no_answer)
+{
+	const struct move_request plain = { 0 };
+	const struct evacuation_back_wish wish = { .peer = "b",
+						   .uuid = RIG_VM_UUID,
+						   .id = EVAC_ID,
+						   .number = 1,
+						   .attempt = 1,
+						   .move = &plain };
+	struct store_queue_entry row = { .id = ENTRY_ID,
+					 .vm_uuid = "018f0000-0000-7000-8000-0000000000ff",
+					 .vm_name = "vm1",
+					 .state = "done",
+					 .is_final = true,
+					 .idempotency_key = EVAC_BACK_PREFIX EVAC_ID "-1-1",
+					 .request = xstrdup("{\"vm\":\"vm1\",\"to\":[\"b\"]}"),
+					 .detail = xstrdup("{}") };
+
+	rig_create_vm();
+	add_move(false, "b");
+	queue_add_row(queue, &row);
+	evacuations_send_back(evacs, &wish, on_sent_back, NULL);
+	rig_run();
+	ck_assert_int_eq(sent_back, ERR_KEY_REUSED);
+}
+END_TEST
+
 /* ---- plans ------------------------------------------------------------------------------------
  */
 
@@ -506,6 +534,7 @@ Suite *suite(void)
 	tcase_add_test(tc, one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same);
 	tcase_add_test(tc, few_questions_at_a_time_go_to_a_host);
 	tcase_add_test(tc, vm_that_was_made_here_is_sent_to_nobody);
+	tcase_add_test(tc, order_of_another_vm_is_no_answer);
 	tcase_add_test(tc, why_a_vm_cannot_be_moved_is_told_in_the_words_of_its_host);
 	tcase_add_test(tc, guest_is_not_stopped_for_a_job_that_it_has_just_now);
 	tcase_add_test(tc, state_id_follows_what_becomes_of_a_vm_and_who_goes_first);
