@@ -149,6 +149,11 @@ START_TEST(changed_value_is_refused)
 		  "row 1 of 'move' is not as it was written" },
 		{ "UPDATE move SET detail = substr(detail, 1, 1) WHERE rowid = 1",
 		  "row 1 of 'move' is not as it was written" },
+		{ "INSERT INTO hook VALUES ('h', 'h', 'done', 1, '', NULL, NULL, 1, 1, 1, 0)",
+		  "of 'hook' is not as it was written" },
+		{ "INSERT INTO maintenance VALUES ('m', 'done', 1, '', '', NULL, NULL, NULL, 1, 1, "
+		  "1, 0)",
+		  "of 'maintenance' is not as it was written" },
 	};
 	struct bytes whole;
 
