@@ -40,6 +40,8 @@ static void print_page(struct json_object *peer)
 	struct json_object *guests = table_member(peer, "guests");
 	char text[TABLE_WORDS_SIZE];
 
+	if (!json_get_str(peer, "told_at"))
+		json_object_object_del(peer, "told_stopped"); /* 0 would say that it has none */
 	table_print_object(stdout, peer, peer_fields);
 	printf("\n%s\n", table_words(peer, "advice", text));
 	if (json_count(guests) == 0) {
