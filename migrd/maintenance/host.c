@@ -297,7 +297,8 @@ int64_t maint_host_deadline_ms(const struct maintenance *m, const struct maint_h
 {
 	const struct host_state *state = &states[host->state];
 
-	if (!state->limit_s || !m->request || maint_host_is_by_hand(m, host))
+	if (!state->limit_s || !m->request ||
+	    (host->state == MAINT_HOST_HOOKING && !m->request->hook[0]))
 		return 0;
 	return host->since_ms + (int64_t)state->limit_s(m->request) * 1000;
 }

@@ -75,8 +75,10 @@ START_TEST(each_state_of_a_host_has_a_name_and_those_under_way_a_limit)
 	host.state = MAINT_HOST_HOOKING;
 	ck_assert(maint_host_is_by_hand(&m, &host));
 	ck_assert_int_eq(maint_host_deadline_ms(&m, &host), 0);
+	/* Also one who has said go at last. */
 	host.is_by_hand = true;
 	ck_assert(!maint_host_is_by_hand(&m, &host));
+	ck_assert_int_eq(maint_host_deadline_ms(&m, &host), 0);
 }
 END_TEST
 
