@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "maintenance/place.h"
 
 /* ---- evacuations ------------------------------------------------------------------- */
@@ -89,17 +90,31 @@ static void evacuation(const struct maintenances_env *env, const char *host, con
 	show(told_new(env, fn, data), id);
 }
 
+static void on_kept_empty(void *data)
+{
+	struct told *told = data;
+
+	answer(told, NULL, &told->err);
+}
+
+/* As a peer does it: no guest is let back while a hook runs. */
 static void withdraw(const struct maintenances_env *env, const char *host, const char *id,
 		     const struct evacuation_withdraw *wish, evacuation_ask_fn *fn, void *data)
 {
 	struct told *told = told_new(env, fn, data);
 	struct evacuation *evac = evacuations_find(env->evacuations, id);
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
 
 	(void)host;
-	if (evac)
-		evacuation_withdraw(evac, wish->requester, on_done, told);
-	else
+	if (!evac) {
 		show(told, id);
+	} else if (evacuation_has_requester(evac, wish->requester) &&
+		   hooks_is_running(env->hooks, &why)) {
+		err_set(&told->err, ERR_CONFLICT, "the host must stay empty: %s", strbuf_str(&why));
+		loop_post(env->loop, on_kept_empty, told);
+	} else {
+		evacuation_withdraw(evac, wish->requester, on_done, told);
+	}
 }
 
 /* ---- hooks ---------------------------------------------------------------------------- */
