@@ -27,6 +27,12 @@ static void compare(const struct hook *hook, const char *boot_id, const char *pr
 		facts->is_other_boot || strcmp(process, hook->hooks->process) != 0;
 }
 
+/* Of seal(): nobody runs it, and nobody will. */
+static bool is_seal(const struct hook_runner *runner)
+{
+	return runner->id.start_time == 0;
+}
+
 /* Nobody has said that he runs it. */
 static enum hook_where look_without_runner(struct hook *hook, const struct err *why,
 					   struct hook_end *ret_end)
@@ -59,6 +65,12 @@ static enum hook_where look_at_program(struct hook *hook, struct hook_facts *fac
 		return HOOK_WHERE_RUNS;
 	if (!hook_files_runner(dir, id, &runner, &err))
 		return look_without_runner(hook, &err, ret_end);
+	if (is_seal(&runner)) {
+		err_set(&err, ERR_INTERNAL, "it was given up before it was begun");
+		hook_not_started(hook, &err);
+		*ret_end = *hook->answer;
+		return HOOK_WHERE_ENDED;
+	}
 	/* One of another boot than that of the record began after that boot. */
 	compare(hook, runner.boot_id, runner.process, facts);
 	if (hook_files_end(dir, id, ret_end, &err))

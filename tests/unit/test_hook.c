@@ -632,6 +632,26 @@ START_TEST(hook_that_is_given_up_unbegun_can_begin_no_more)
 }
 END_TEST
 
+/* The coordinator that gave it up came no further than that. */
+START_TEST(hook_that_was_given_up_unbegun_is_not_done_by_the_next_boot)
+{
+	CLEANUP(free_charp) char *path = script("ok", "echo ran >>ran");
+	CLEANUP(free_charp) char *dir = xasprintf("%s/hooks", rig.dir);
+	struct hook_runner seal = { .id = { .pid = getpid() }, .process = "p1" };
+	struct err err;
+
+	put_row("1", path, true);
+	ck_assert(dir_make(dir, 0700, &err));
+	snprintf(seal.boot_id, sizeof(seal.boot_id), "%s", BOOT);
+	ck_assert_msg(hook_files_claim(dir, "1", &seal, &err), "%s", err.msg);
+	host.boot_id = BOOT2;
+	load();
+	hooks_recover(hooks);
+	ck_assert(strstr(await("1", HOOK_FAILED).words, "given up") != NULL);
+	ck_assert(!is_there("ran"));
+}
+END_TEST
+
 START_TEST(hook_with_restarts_is_done_when_the_coordinator_is_another_process)
 {
 	section("up", "echo ran >>ran", NULL, 60, false, true);
@@ -763,6 +783,7 @@ Suite *suite(void)
 	tcase_add_test(tc, hook_that_a_boot_came_before_begins_after_it_and_waits_for_another_boot);
 	tcase_add_test(tc, runner_that_comes_second_runs_nothing);
 	tcase_add_test(tc, hook_that_is_given_up_unbegun_can_begin_no_more);
+	tcase_add_test(tc, hook_that_was_given_up_unbegun_is_not_done_by_the_next_boot);
 	tcase_add_test(tc, hook_with_restarts_is_done_when_the_coordinator_is_another_process);
 	tcase_add_test(tc, hook_with_restarts_is_not_done_before_its_program_is_over);
 	tcase_add_test(tc, hook_whose_boot_does_not_come_has_failed);
