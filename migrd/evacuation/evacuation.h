@@ -129,7 +129,7 @@ const struct evacuation_reply *evacuation_show(struct evacuation *evac);
 /* In short, for the conductor of a maintenance; sets all of *RET. */
 void evacuation_brief(const struct evacuations *evacs, const struct evacuation_reply *reply,
 		      struct peer_evacuation *ret);
-/* This host is drained, for WHO too.  CONFLICT: it is not. */
+/* This host is drained, for WHO too.  CONFLICT: it is not; UNAVAILABLE: this coordinator stops. */
 bool evacuations_is_drained_for(const struct evacuations *evacs, const char *who, struct err *err);
 /* This host is being emptied, or is empty; one sentence is added to WHY.  EVACS may be NULL. */
 bool evacuations_is_on(const struct evacuations *evacs, struct strbuf *why);

@@ -90,6 +90,8 @@ bool evacuations_is_drained_for(const struct evacuations *evacs, const char *who
 {
 	const struct evacuation *evac = evacs_current(evacs);
 
+	if (evacs->is_closing)
+		return err_set(err, ERR_UNAVAILABLE, "this coordinator is stopping");
 	if (!evac || !stays_drained(evac))
 		return err_set(err, ERR_CONFLICT, "host '%s' is not drained", evacs->env.host_id);
 	return evacuation_has_requester(evac, who) ||

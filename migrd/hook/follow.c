@@ -114,6 +114,23 @@ static struct hook_verdict judge(struct hook *hook, struct hook_facts *facts, st
 
 /* ---- what follows ------------------------------------------------------------------- */
 
+/* Its request was made while the host was drained, and that may be over: a record that the disk
+ * seemed to refuse is found by a restart, or somebody has started a guest meanwhile. */
+static bool may_still_begin(const struct hook *hook, struct hook_verdict *verdict)
+{
+	const struct hooks_env *env = &hook->hooks->env;
+	struct err err;
+
+	if (!env->may_begin || env->may_begin(env->data, hook->detail.requester, &err))
+		return true;
+	*verdict = (struct hook_verdict){ .next = err.code == ERR_UNAVAILABLE ? HOOK_NEXT_WAIT
+									      : HOOK_NEXT_OVER,
+					  .state = HOOK_FAILED,
+					  .needed = true };
+	snprintf(verdict->reason, sizeof(verdict->reason), "it was not begun: %.400s", err.msg);
+	return false;
+}
+
 static void begin(struct hook *hook)
 {
 	hook->is_begun = true;
@@ -172,7 +189,7 @@ void hook_follow(struct hook *hook)
 		return;
 	end = xnew(struct hook_end);
 	verdict = judge(hook, &facts, end);
-	if (verdict.next == HOOK_NEXT_BEGIN) {
+	if (verdict.next == HOOK_NEXT_BEGIN && may_still_begin(hook, &verdict)) {
 		begin(hook);
 		verdict = judge(hook, &facts, end);
 	}

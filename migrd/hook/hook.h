@@ -35,7 +35,9 @@ struct hooks_env {
 	/* Wall clock and process of this coordinator, for tests; NULL: as they are. */
 	int64_t (*now_ms)(void);
 	const char *boot_id, *process;
-	/* False: the host may not be taken for that requester now: ERR says why, CONFLICT. */
+	/* False: the host may not be taken for that requester now: ERR says why, CONFLICT; or
+	 * UNAVAILABLE, nobody can tell now.  Asked when a hook is asked for, and again right before
+	 * it begins. */
 	bool (*may_begin)(void *data, const char *requester, struct err *err);
 	/* Called when one was begun or has ended; RUN is borrowed.  May be NULL. */
 	void (*changed)(void *data, const struct hook_run *run);

@@ -573,6 +573,20 @@ START_TEST(hook_that_was_on_disk_and_not_begun_begins_after_the_restart)
 }
 END_TEST
 
+/* Guests may have come since it was asked for. */
+START_TEST(hook_that_was_not_begun_begins_only_on_a_drained_host)
+{
+	CLEANUP(free_charp) char *path = script("ok", "echo ran >>ran");
+
+	put_row("1", path, false);
+	load();
+	host.is_refused = true;
+	hooks_recover(hooks);
+	ck_assert(strstr(await("1", HOOK_FAILED).reason, "not drained for 'r'") != NULL);
+	ck_assert(!is_there("ran"));
+}
+END_TEST
+
 /* It was not that hook that booted the host. */
 START_TEST(hook_that_a_boot_came_before_begins_after_it_and_waits_for_another_boot)
 {
@@ -780,6 +794,7 @@ Suite *suite(void)
 	tcase_add_test(tc, program_that_ends_while_the_coordinator_is_away_is_done);
 	tcase_add_test(tc, program_whose_runner_is_gone_without_a_word_is_unknown);
 	tcase_add_test(tc, hook_that_was_on_disk_and_not_begun_begins_after_the_restart);
+	tcase_add_test(tc, hook_that_was_not_begun_begins_only_on_a_drained_host);
 	tcase_add_test(tc, hook_that_a_boot_came_before_begins_after_it_and_waits_for_another_boot);
 	tcase_add_test(tc, runner_that_comes_second_runs_nothing);
 	tcase_add_test(tc, hook_that_is_given_up_unbegun_can_begin_no_more);
