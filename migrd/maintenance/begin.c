@@ -168,6 +168,7 @@ static void make(struct maint_begin *begin, const struct maint_said *said, const
 		host->plan = said[i].plan;
 		if (err_is_set(&said[i].err))
 			snprintf(host->why, sizeof(host->why), "now: %.500s", said[i].err.msg);
+		maint_text_repair(host->why);
 	}
 	when_parse(request->not_before, &m->detail.not_before_ms);
 	snprintf(m->detail.by, sizeof(m->detail.by), "%s", begin->by);

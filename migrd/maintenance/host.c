@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "maintenance/priv.h"
 
 #define ASK_EVERY_MS 500
@@ -65,6 +66,22 @@ bool maint_is_lasting(const struct err *err)
 	       err->code == ERR_INVALID || err->code == ERR_PROTOCOL || err->code == ERR_TOO_LATE;
 }
 
+/* Texts are cut anywhere, and what is no UTF-8 would be longer in the record than here, and then
+ * too long to be read again. */
+void maint_text_repair(char *text)
+{
+	size_t left, len;
+
+	utf8_trim(text);
+	for (left = strlen(text); left; left -= len, text += len) {
+		len = utf8_sequence(text, left);
+		if (!len) {
+			*text = '?';
+			len = 1;
+		}
+	}
+}
+
 void maint_host_say(struct maintenance *m, struct maint_host *host, const char *fmt, ...)
 {
 	char why[MAINT_WHY_SIZE];
@@ -73,6 +90,7 @@ void maint_host_say(struct maintenance *m, struct maint_host *host, const char *
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
+	maint_text_repair(why);
 	if (strcmp(why, host->why) == 0)
 		return;
 	memcpy(host->why, why, sizeof(host->why));
@@ -113,6 +131,7 @@ void maint_host_set(struct maintenance *m, struct maint_host *host, enum maint_h
 	va_start(ap, fmt);
 	vsnprintf(host->why, sizeof(host->why), fmt, ap);
 	va_end(ap);
+	maint_text_repair(host->why);
 	enter(m, host, to);
 }
 
@@ -122,6 +141,7 @@ static void note_error(struct maint_host *host, enum err_code code, const char *
 		return; /* the first one tells more */
 	snprintf(host->error_code, sizeof(host->error_code), "%s", err_name(code));
 	snprintf(host->error, sizeof(host->error), "%s", why);
+	maint_text_repair(host->error);
 }
 
 void maint_host_skip(struct maintenance *m, struct maint_host *host, enum err_code code,

@@ -243,6 +243,8 @@ bool maint_is_lasting(const struct err *err);
 bool maint_is_ending(const struct peer_evacuation *told);
 /* The request of this maintenance is there. */
 bool maint_is_wanted(const struct maintenance *m, const struct peer_evacuation *told);
+/* Makes UTF-8 of a text that was cut, no longer than it is. */
+void maint_text_repair(char *text);
 /* What it does or waits for. */
 void maint_host_say(struct maintenance *m, struct maint_host *host, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

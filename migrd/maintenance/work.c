@@ -20,6 +20,7 @@ static void take_hook(struct maintenance *m, struct maint_host *host, const stru
 	/* The end of them tells more. */
 	snprintf(host->words, sizeof(host->words), "%s",
 		 run->words + (len > most ? len - most : 0));
+	maint_text_repair(host->words);
 }
 
 static void end_hook(struct maintenance *m, struct maint_host *host, const struct hook_run *run)

@@ -98,6 +98,35 @@ START_TEST(hook_is_known_by_run_and_host)
 }
 END_TEST
 
+/* U+FFFD of the record takes more room than the byte that it stands for. */
+START_TEST(text_that_was_cut_is_no_longer_in_the_record)
+{
+	static const struct {
+		const char *text, *wanted;
+	} rows[] = {
+		{ "", "" },
+		{ "a\xc3\xa9", "a\xc3\xa9" },
+		{ "a\xc3", "a" },             /* its end was cut */
+		{ "\x82\xac b", "?? b" },     /* its beginning */
+		{ "a\xe2\x82; b", "a??; b" }, /* of two the first */
+	};
+	struct maintenance m = { 0 };
+	struct maint_host host = { 0 };
+	char text[16], euros[MAINT_WHY_SIZE + 8];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(text, sizeof(text), "%s", rows[i].text);
+		maint_text_repair(text);
+		ck_assert_str_eq(text, rows[i].wanted);
+	}
+	for (size_t i = 0; i + 3 < sizeof(euros); i += 3)
+		snprintf(euros + i, sizeof(euros) - i, "\xe2\x82\xac");
+	maint_host_say(&m, &host, "%s", euros);
+	ck_assert(m.is_news);
+	ck_assert_uint_eq(strlen(host.why), (MAINT_WHY_SIZE - 1) / 3 * 3);
+}
+END_TEST
+
 /* ---- plans ---------------------------------------------------------------------------- */
 
 START_TEST(plan_that_leaves_a_guest_or_no_spare_host_is_told)
@@ -224,6 +253,7 @@ Suite *suite(void)
 	tcase_add_test(tc, maintenance_ends_only_when_no_host_is_under_way);
 	tcase_add_test(tc, each_state_of_a_host_has_a_name_and_those_under_way_a_limit);
 	tcase_add_test(tc, hook_is_known_by_run_and_host);
+	tcase_add_test(tc, text_that_was_cut_is_no_longer_in_the_record);
 	tcase_add_test(tc, plan_that_leaves_a_guest_or_no_spare_host_is_told);
 	tcase_add_test(tc, requests_are_taken_or_refused_with_the_place);
 	tcase_add_test(tc, request_is_read_back_as_it_was);
