@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a host is asked in its present state; an answer that comes when it is in another is
  * dropped. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +127,9 @@ void maint_ask_hook_begin(struct maintenance *m, struct maint_host *host, bool c
 	maint_who(m, request.requester);
 	snprintf(request.name, sizeof(request.name), "%s", m->request->hook);
 	snprintf(request.why, sizeof(request.why), "%s", m->request->why);
+	for (char *p = request.why; *p; p++) /* a hook wants one line (wire/hook.c) */
+		if (iscntrl((unsigned char)*p))
+			*p = ' ';
 	maint_place(m->all, host->host)
 		->hook_begin(&m->all->env, host->host, &request, on_hook, hook_new(m, host, fn));
 }
