@@ -66,6 +66,11 @@ static void on_reply(void *data, struct json_object *reply, const struct err *er
 			"host: upgrade it by hand",
 			question->host);
 		err = &bad;
+	} else if (err && err->code == ERR_NOT_FOUND && !reply) {
+		/* Nobody has said that it is not there: the host is no peer of this one any more.
+		 */
+		err_set(&bad, ERR_UNAVAILABLE, "host '%s': %s", question->host, err->msg);
+		err = &bad;
 	} else if (!err && !take(question, reply, &bad)) {
 		bad.code = ERR_PEER;
 		err_wrap(&bad, "host '%s': its answer cannot be understood", question->host);

@@ -8,7 +8,9 @@
  *
  * Errors as of peer_request(), and: FORBIDDEN (it does not name this host in [maintenance]
  * conductors; in words), NOT_FOUND (no such hook, no such evacuation), PROTOCOL (its migrd is older
- * and has no hooks: in words).  UNAVAILABLE and TIMEOUT say nothing of what came of it.
+ * and has no hooks: in words).  UNAVAILABLE, also when the host is no peer of this one any more,
+ * and TIMEOUT say nothing of what came of it.
+ *
  * Thread: loop.
  */
 #ifndef MIGRD_HOOK_ASK_H

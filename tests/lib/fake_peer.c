@@ -157,6 +157,15 @@ void fake_peer_refuse(const char *verb, enum err_code code, const char *words)
 	loop_sim_run(the_clients->loop);
 }
 
+void fake_peer_is_none(const char *verb)
+{
+	struct request *request = oldest(NULL, verb);
+
+	err_set(&request->err, ERR_NOT_FOUND, "no such peer is configured");
+	answer(request);
+	loop_sim_run(the_clients->loop);
+}
+
 static void on_deadline(void *data)
 {
 	struct request *request = data;

@@ -31,7 +31,9 @@ void fake_peer_answer_at(const char *host, const char *verb, const char *json);
 /* The peer answers the oldest request of VERB with an error.  (For a silent peer, a test lets
  * the deadline pass.) */
 void fake_peer_fail(const char *verb, enum err_code code);
-/* The same, in these words. */
+/* As of a host that is no peer: it is not asked. */
+void fake_peer_is_none(const char *verb);
+/* The same as fake_peer_fail(), in these words. */
 void fake_peer_refuse(const char *verb, enum err_code code, const char *words);
 
 #endif

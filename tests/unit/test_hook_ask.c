@@ -82,8 +82,21 @@ START_TEST(hook_is_asked_for_and_its_run_is_read)
 	ck_assert_str_eq(run.reason, "runs");
 	hook_ask_status(peers, "b", "r-b-1", on_hook, NULL);
 	ck_assert_str_eq(fake_peer_path("fate"), "/peer/v1/hooks/r-b-1");
-	fake_peer_fail("fate", ERR_NOT_FOUND);
+	fake_peer_refuse("fate", ERR_NOT_FOUND, "host 'b' has not begun it");
 	ck_assert_int_eq(answer.code, ERR_NOT_FOUND);
+}
+END_TEST
+
+/* It has not said that there is no such hook, or evacuation. */
+START_TEST(host_that_is_no_peer_any_more_is_one_that_does_not_answer)
+{
+	hook_ask_status(peers, "b", "r-b-1", on_hook, NULL);
+	fake_peer_is_none("fate");
+	ck_assert_int_eq(answer.code, ERR_UNAVAILABLE);
+	evacuation_ask_status(peers, "b", "current", on_evacuation, NULL);
+	fake_peer_is_none("fate");
+	ck_assert_int_eq(answer.code, ERR_UNAVAILABLE);
+	ck_assert_uint_eq(answers, 2);
 }
 END_TEST
 
@@ -158,6 +171,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, hook_is_asked_for_and_its_run_is_read);
+	tcase_add_test(tc, host_that_is_no_peer_any_more_is_one_that_does_not_answer);
 	tcase_add_test(tc, older_host_is_told_from_a_hook_that_is_not_there);
 	tcase_add_test(tc, answer_that_makes_no_sense_or_does_not_come_is_an_error);
 	tcase_add_test(tc, evacuation_is_asked_for_with_what_is_wished_and_no_more);
