@@ -62,6 +62,9 @@ static void on_ending(struct maintenance *m, struct maint_host *host,
 	}
 	maint_host_pause(m, host);
 	maint_host_say(m, host, "%s", told->reason);
+	/* It has lost what it had answered, as by a loss of power before that was on its disk. */
+	if (maint_is_wanted(m, told) && !maint_is_ending(told))
+		host->phase--; /* the withdrawal */
 }
 
 static void on_withdrawn(struct maintenance *m, struct maint_host *host,
