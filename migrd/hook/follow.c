@@ -140,13 +140,26 @@ static void begin(struct hook *hook)
 		hook_run_program(hook);
 }
 
+/* migrd-hook has lived for longer than it may, whatever the clock of the wall says, which may have
+ * been set.  It is not ended before: its program would run on, and nobody would know. */
+static bool is_runner_late(const struct hook *hook)
+{
+	struct hook_runner runner;
+	struct proc_use use;
+	struct err ignored;
+
+	return !hook_files_runner(hook->hooks->dir, hook->row.id, &runner, &ignored) ||
+	       !proc_use(runner.id, &use, &ignored) ||
+	       use.lived_ms > hook->detail.timeout_s * 1000 + RUNNER_LATE_MS;
+}
+
 static void wait_on(struct hook *hook, const struct hook_verdict *verdict)
 {
 	int64_t ms = left_ms(hook);
 
 	if (hook->runner)
 		ms += RUNNER_LATE_MS;
-	if (hook->runner && ms <= 0)
+	if (hook->runner && ms <= 0 && is_runner_late(hook))
 		proc_kill(hook->runner, SIGKILL);
 	hook_look_in(hook->hooks, ms > 0 ? ms : HOOK_RETRY_MS);
 	if (strcmp(hook->reason, verdict->reason) == 0)

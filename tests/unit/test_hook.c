@@ -521,6 +521,21 @@ START_TEST(program_that_ends_while_the_coordinator_is_away_is_done)
 }
 END_TEST
 
+/* Its own deadline is not of that clock, and has not come. */
+START_TEST(program_runs_on_when_the_clock_is_put_forward)
+{
+	begin_waiting("1", false, false);
+	while (!is_there("ran"))
+		;
+	host.ahead_ms = 3600000;
+	restart("p2", BOOT);
+	hooks_recover(hooks);
+	ck_assert_int_eq(status("1").state, HOOK_RUNNING);
+	let_go();
+	await("1", HOOK_DONE);
+}
+END_TEST
+
 /* migrd-hook was killed: nobody can say how the program ended, or whether it has. */
 START_TEST(program_whose_runner_is_gone_without_a_word_is_unknown)
 {
@@ -792,6 +807,7 @@ Suite *suite(void)
 	tcase_add_test(tc, conductor_that_is_not_named_is_told_which_key_to_set);
 	tcase_add_test(tc, program_runs_on_while_the_coordinator_is_away_and_is_found_again);
 	tcase_add_test(tc, program_that_ends_while_the_coordinator_is_away_is_done);
+	tcase_add_test(tc, program_runs_on_when_the_clock_is_put_forward);
 	tcase_add_test(tc, program_whose_runner_is_gone_without_a_word_is_unknown);
 	tcase_add_test(tc, hook_that_was_on_disk_and_not_begun_begins_after_the_restart);
 	tcase_add_test(tc, hook_that_was_not_begun_begins_only_on_a_drained_host);
