@@ -248,8 +248,8 @@ static const struct cli_option own_options[] = {
 		.name = "spare",
 		.type = CLI_FLAG,
 		VALUE(spare),
-		.help = "a host is skipped if the others could not lose one more of them while it "
-			"is empty",
+		.help = "a host is not begun, and has failed, if the others could not lose one "
+			"more of them while it is empty",
 	},
 	{
 		.name = "adopt",
@@ -280,7 +280,8 @@ static const struct cli_option own_options[] = {
 		.help = "no host is begun before, such as 02:00",
 	},
 	OPTION_LIMIT("check-within", check,
-		     "a host that is not ready to begin by then is skipped (default: 60s)"),
+		     "a host that is not ready to begin by then is skipped, or has failed if a "
+		     "guest has no place (default: 60s)"),
 	OPTION_LIMIT("empty-within", evacuate,
 		     "one that is not empty by then has failed, and is filled again (default: 1d)"),
 	OPTION_LIMIT("hook-within", hook_limit, "the hook has to end by then (default: 1h)"),
