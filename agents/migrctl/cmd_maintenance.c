@@ -278,7 +278,8 @@ const struct cli_command cmd_maintenance_abort = {
 	.options = abort_options,
 	.values_size = sizeof(struct maintenance_values),
 	.summary = "end it, and undo what was begun with the hosts under way",
-	.details = "A hook that runs is waited for.\n",
+	.details = "A hook that runs is waited for, and one that fails leaves its host as\n"
+		   "--on-failure of the order says.\n",
 	.run = run_abort,
 };
 

@@ -28,7 +28,7 @@ static void end_hook(struct maintenance *m, struct maint_host *host, const struc
 	char why[MAINT_WHY_SIZE];
 
 	host->hook_ms = clock_wall_ms();
-	if (host->is_aborted) {
+	if (host->is_aborted && run->state == HOOK_DONE) {
 		maint_host_undo(m, host, m->detail.stopping_why);
 	} else if (run->state == HOOK_DONE && run->needed) {
 		maint_host_set(m, host, MAINT_HOST_HEALING, "hook '%s' has ended: %.300s",
