@@ -109,7 +109,7 @@ void api_vms_restore(struct http_request *req, void *data)
 
 	restore->req = req;
 	restore->api = api;
-	if (!api_sure(req, api)) {
+	if (!api_sure(req, api) || !api_may_fill(req, api)) {
 		free(restore);
 	} else if (!restore_request_decode(http_body(req), &restore->wish, faults)) {
 		http_reply_faults(req, faults);

@@ -229,7 +229,7 @@ static void run(struct http_request *req, struct api *api, enum vm_action action
 {
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 
-	if (!vm)
+	if (!vm || (action == VM_ACTION_START && !api_may_fill(req, api)))
 		return;
 	start_vm(&api->newest_env, api->newest, vm,
 		 &(struct start_wish){ .action = action,
