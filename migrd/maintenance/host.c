@@ -13,7 +13,8 @@
 #include "base/utf8.h"
 #include "maintenance/priv.h"
 
-#define ASK_EVERY_MS 500
+#define ASK_EVERY_MS  500
+#define AWAY_GRACE_MS 20000
 
 const char *const maint_host_names[] = { "todo",    "checking",  "evacuating", "hooking",
 					 "healing", "returning", "aborting",   "done",
@@ -329,6 +330,17 @@ static void look_in(uint64_t *wait_ms, uint64_t ms)
 		*wait_ms = ms;
 }
 
+/* How long nothing is late because this coordinator was away: its host is asked first what it has
+ * done meanwhile. */
+static uint64_t grace_ms(const struct maintenance *m, const struct maint_host *host,
+			 uint64_t loop_ms)
+{
+	const struct maintenances *all = m->all;
+	uint64_t until_ms = all->recovered_loop_ms + AWAY_GRACE_MS;
+
+	return host->since_ms < all->recovered_ms && until_ms > loop_ms ? until_ms - loop_ms : 0;
+}
+
 void maint_host_step(struct maintenance *m, struct maint_host *host, uint64_t *wait_ms)
 {
 	int64_t deadline_ms = maint_host_deadline_ms(m, host), now_ms = clock_wall_ms();
@@ -336,12 +348,13 @@ void maint_host_step(struct maintenance *m, struct maint_host *host, uint64_t *w
 
 	if (!maint_host_is_under_way(host))
 		return;
-	if (deadline_ms && deadline_ms <= now_ms) {
+	if (deadline_ms && deadline_ms <= now_ms && !grace_ms(m, host, loop_ms)) {
 		states[host->state].late(m, host);
 		return;
 	}
 	if (deadline_ms)
-		look_in(wait_ms, (uint64_t)(deadline_ms - now_ms));
+		look_in(wait_ms, deadline_ms <= now_ms ? grace_ms(m, host, loop_ms)
+						       : (uint64_t)(deadline_ms - now_ms));
 	if (host->version > m->disk_version || host->is_asking)
 		return;
 	if (host->again_ms > loop_ms)

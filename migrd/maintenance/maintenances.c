@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "maintenance/priv.h"
 
@@ -166,5 +167,7 @@ void maintenances_add_row(struct maintenances *all, struct store_maintenance *ro
 void maintenances_recover(struct maintenances *all)
 {
 	all->is_ready = true;
+	all->recovered_ms = clock_wall_ms();
+	all->recovered_loop_ms = loop_now_ms(all->env.loop);
 	maints_look(all);
 }

@@ -148,6 +148,8 @@ struct maintenances {
 	struct maint_shown *shown; /* the last one that was */
 	bool is_ready;             /* recovered */
 	bool is_closing;
+	int64_t recovered_ms;       /* wall clock */
+	uint64_t recovered_loop_ms; /* the same on the loop's */
 };
 
 static inline struct maintenance *maint_of(struct machine *machine)
