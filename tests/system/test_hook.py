@@ -149,6 +149,7 @@ class HookTest(SystemTest):
         self.begin("wait", "r-a-7")
         for call in (lambda: self.a.api.post(f"/v1/evacuations/{evac}/return"),
                      lambda: self.a.api.post(f"/v1/evacuations/{evac}/abort"),
+                     lambda: self.a.api.post("/v1/vms/restore", {"path": "/saved"}),
                      lambda: self.ask("POST", f"evacuations/{evac}/withdraw", {"requester": RUN})):
             self.assertIn("must stay empty", self.refused(409, "conflict", call))
         self.refused(409, "busy", self.begin, "ok", "r-a-8")
