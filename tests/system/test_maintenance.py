@@ -223,15 +223,17 @@ class MaintenanceTest(SystemTest):
 
     def test_person_lets_hosts_go_on_pauses_skips_and_aborts(self):
         self.run_guests(self.b)
-        run = self.start("b", "c", "a", pause=True)
+        run = self.start("b", "c", "a", pause=True, hook_s=1)
         waiting = self.wait(run, "waiting")
         self.assertEqual(waiting["waits_for"], "b")
         self.ask(run, "go")
-        self.wait_host(run, "b", "hooking", timeout=60)
+        took_ms = self.wait_host(run, "b", "hooking", timeout=60)["took_ms"]
         self.assertEqual(self.wait(run, "waiting")["waits_for"], "b")
         self.refused(404, "not-found", call=lambda: self.ask(run, "skip", host="d"))
         self.refused(409, "conflict", call=lambda: self.ask(run, "skip", host="b"))
         self.ask(run, "pause", why="lunch")
+        self.eventually("hook_s is over, and means no work by hand", lambda: (
+            self.of(self.now(run), "b")["took_ms"] > took_ms + 1000))
         self.ask(run, "go", host="b")
         self.wait_host(run, "b", "done")
         self.refused(409, "conflict", "does not wait", call=lambda: self.ask(run, "go", host="b"))
@@ -259,6 +261,20 @@ class MaintenanceTest(SystemTest):
         self.assertEqual(self.lines(), [])
         self.assert_homes(self.b)
         self.assert_open(self.b)
+
+    def test_own_host_gets_no_guest_back_while_its_hook_runs(self):
+        self.run_guests(self.a)
+        self.mark("wait-a")
+        run = self.start("a", hook="update", hook_s=1, on_failure="return")
+        self.wait_host(run, "a", "returning")
+        self.eventually("it is refused", lambda: "must stay empty" in self.of(
+            self.now(run), "a")["reason"])
+        self.assertEqual(self.a.api.get("/v1/evacuations/current")["state"], "drained")
+        self.unmark("wait-a")
+        failed = self.wait(run, "failed")
+        self.assertEqual(self.of(failed, "a")["state"], "failed", failed)
+        self.assert_homes(self.a)
+        self.assert_open(self.a)
 
     def test_killed_conductor_goes_on_and_does_nothing_twice(self):
         self.run_guests(self.a, self.b)
