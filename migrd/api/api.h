@@ -248,6 +248,9 @@ void api_peer_hook_begin(struct http_request *req, void *data);
 void api_peer_hook_get(struct http_request *req, void *data);
 /* False: the caller may not maintain this host, or it is too early; REQ was answered. */
 bool api_conducts(struct http_request *req, const struct api *api);
+/* REQUESTER is a name that conductors have; else a fault is added.  A conductor may not act in the
+ * name of a person. */
+bool api_check_conductors_name(const char *requester, struct faults *faults);
 /* False: no guest may come back, as a hook runs; REQ was answered. */
 bool api_may_fill(struct http_request *req, const struct api *api);
 /* peer_evacuations.c */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of hooks. */
+#include <string.h>
+
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "hook/sections.h"
+#include "wire/peer_evacuation.h"
 
 /* What waits for a hook's end looks again. */
 void api_hook_changed(void *data, const struct hook_run *run)
@@ -107,6 +110,16 @@ bool api_conducts(struct http_request *req, const struct api *api)
 	return false;
 }
 
+bool api_check_conductors_name(const char *requester, struct faults *faults)
+{
+	if (strncmp(requester, MAINTENANCE_WHO_PREFIX, strlen(MAINTENANCE_WHO_PREFIX)) == 0)
+		return true;
+	faults_add(faults, "/requester",
+		   "must begin with '" MAINTENANCE_WHO_PREFIX
+		   "': another host has no other requests here");
+	return false;
+}
+
 static void on_begun(void *data, const struct hook_run *run, const struct err *err)
 {
 	if (err)
@@ -123,7 +136,8 @@ void api_peer_hook_begin(struct http_request *req, void *data)
 
 	if (!api_conducts(req, api))
 		;
-	else if (!hook_request_decode(http_body(req), &request, faults))
+	else if (!hook_request_decode(http_body(req), &request, faults) ||
+		 !api_check_conductors_name(request.requester, faults))
 		http_reply_faults(req, faults);
 	else
 		hooks_begin(api->hooks, &request, http_caller_name(req), on_begun, req);

@@ -82,10 +82,7 @@ void api_peer_evacuations_begin(struct http_request *req, void *data)
 		;
 	} else if (!evacuation_request_decode(http_body(req), request, faults)) {
 		http_reply_faults(req, faults);
-	} else if (!request->requester[0]) {
-		faults_add(faults, "/requester",
-			   "required of another host: it tells its requests "
-			   "apart");
+	} else if (!api_check_conductors_name(request->requester, faults)) {
 		http_reply_faults(req, faults);
 	} else {
 		begin(req, api, request);
@@ -146,10 +143,10 @@ void api_peer_evacuation_withdraw(struct http_request *req, void *data)
 
 	if (!evac)
 		;
-	else if (!evacuation_withdraw_decode(http_body(req), &wish, faults))
+	else if (!evacuation_withdraw_decode(http_body(req), &wish, faults) ||
+		 !api_check_conductors_name(wish.requester, faults))
 		http_reply_faults(req, faults);
 	else
-		withdraw(req, data, evac,
-			 wish.requester[0] ? wish.requester : http_caller_name(req));
+		withdraw(req, data, evac, wish.requester);
 	faults_free(faults);
 }

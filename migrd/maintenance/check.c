@@ -89,7 +89,8 @@ static void on_picture(struct maintenance *m, struct maint_host *host)
 static bool is_of_maintenances(const struct peer_evacuation *told)
 {
 	for (size_t i = 0; i < told->requester_count; i++)
-		if (strncmp(told->requesters[i], MAINT_WHO_PREFIX, strlen(MAINT_WHO_PREFIX)) != 0)
+		if (strncmp(told->requesters[i], MAINTENANCE_WHO_PREFIX,
+			    strlen(MAINTENANCE_WHO_PREFIX)) != 0)
 			return false;
 	return told->requester_count;
 }

@@ -17,7 +17,8 @@ static const char *former_name(const struct maintenance *m, const struct peer_ev
 	maint_who(m, who);
 	for (size_t i = 0; i < told->requester_count; i++)
 		if (strcmp(told->requesters[i], who) != 0 &&
-		    strncmp(told->requesters[i], MAINT_WHO_PREFIX, strlen(MAINT_WHO_PREFIX)) == 0)
+		    strncmp(told->requesters[i], MAINTENANCE_WHO_PREFIX,
+			    strlen(MAINTENANCE_WHO_PREFIX)) == 0)
 			return told->requesters[i];
 	return NULL;
 }
@@ -78,7 +79,7 @@ void maint_evacuation_request(const struct maintenance_request *request, const c
 	ret->dry_run = !id;
 	ret->on_withdraw = request->back == EVACUATION_BACK_MOVE ? EVACUATION_WITHDRAWN_RETURN
 								 : EVACUATION_WITHDRAWN_STAY;
-	snprintf(ret->requester, sizeof(ret->requester), MAINT_WHO_PREFIX "%s",
+	snprintf(ret->requester, sizeof(ret->requester), MAINTENANCE_WHO_PREFIX "%s",
 		 id ? id : "dry-run");
 	snprintf(ret->why, sizeof(ret->why), "%s", request->why);
 }

@@ -42,7 +42,7 @@ const struct maintenance_place *maint_place(const struct maintenances *all, cons
 
 void maint_who(const struct maintenance *m, char ret[EVACUATION_WHO_SIZE])
 {
-	snprintf(ret, EVACUATION_WHO_SIZE, MAINT_WHO_PREFIX "%s", m->row.id);
+	snprintf(ret, EVACUATION_WHO_SIZE, MAINTENANCE_WHO_PREFIX "%s", m->row.id);
 }
 
 bool maint_host_is_final(const struct maint_host *host)

@@ -217,7 +217,6 @@ bool maint_plan_check(const struct maint_plan *plan, const struct maintenance_re
 /* What a maintenance asks of a host: for a dry run, and for its evacuation.  ID NULL: a dry run. */
 void maint_evacuation_request(const struct maintenance_request *request, const char *id,
 			      struct evacuation_request *ret);
-#define MAINT_WHO_PREFIX "maintenance:"
 
 /* ---- host.c: one host's steps ---- */
 const struct maintenance_place *maint_place(const struct maintenances *all, const char *host);

@@ -125,7 +125,7 @@ static void ask_hook(struct maint_survey *survey, size_t host)
 	struct hook_request wish = { .check = true };
 
 	snprintf(wish.hook_id, sizeof(wish.hook_id), "dry-run");
-	snprintf(wish.requester, sizeof(wish.requester), MAINT_WHO_PREFIX "dry-run");
+	snprintf(wish.requester, sizeof(wish.requester), MAINTENANCE_WHO_PREFIX "dry-run");
 	snprintf(wish.name, sizeof(wish.name), "%s", request->hook);
 	maint_place(survey->all, request->hosts[host])
 		->hook_begin(&survey->all->env, request->hosts[host], &wish, on_hook,

@@ -7,6 +7,8 @@
 
 #include "wire/evacuation_reply.h"
 
+/* Names of requests of conductors begin so. */
+#define MAINTENANCE_WHO_PREFIX         "maintenance:"
 #define PEER_EVACUATION_STAYS_MAX      16
 #define PEER_EVACUATION_REQUESTERS_MAX 16
 

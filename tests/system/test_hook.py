@@ -110,6 +110,9 @@ class HookTest(SystemTest):
         evac = self.drain()
         self.assertEqual(self.ask("GET", "evacuations/current")["requesters"], [RUN])
         self.assertEqual(self.ask("POST", "evacuations", {"requester": RUN})["id"], evac)
+        for path, body in (("evacuations", {}), (f"evacuations/{evac}/withdraw", {}),
+                           ("hooks", {"name": "ok", "hook_id": "1"})):     # nobody else's name
+            self.refused(400, "invalid", self.ask, "POST", path, {**body, "requester": "ops"})
         other = {"name": "ok", "hook_id": "1", "requester": "maintenance:other"}
         self.assertIn("does not ask for it", self.refused(409, "conflict", self.ask, "POST", "hooks", other))
         # Who has taken it back, and asks again in a late request, empties the host no more.
