@@ -9,6 +9,8 @@ from lib import settings
 from lib.long_form import only_full
 from lib.world import SystemTest
 
+HELD = {"hold": {"timeout_s": 600, "then": "cancel"}}
+
 
 class QueueBase(SystemTest):
     out_max = 2
@@ -356,7 +358,12 @@ class FullHostTest(QueueBase):
 
     def test_host_without_a_free_place_is_asked_again_when_a_move_has_ended(self):
         self.run_guests(5)
-        entries = [self.add(guest) for guest in self.guests]
+        first = self.add(self.guests[0], **HELD)
+        entries = [first] + [self.add(guest) for guest in self.guests[1:]]
+        self.eventually("one of the others is refused", lambda: any(
+            attempt["code"] == "limit" for entry in entries[1:]
+            for attempt in self.entry(entry)["attempts"]))
+        self.a.api.post(f"/v1/moves/{self.entry(first)['move']}/release")
         ended = [self.wait(entry, "done") for entry in entries]
         self.assertEqual([entry["attempts_made"] for entry in ended], [0] * 5)
         codes = [attempt["code"] for entry in ended for attempt in entry["attempts"]]
