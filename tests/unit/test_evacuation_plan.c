@@ -17,7 +17,7 @@
 
 #define GUESTS 20 /* of each peer */
 
-static char names[1001][8];
+static char names[1001][16];
 static const char *ids[ARRAY_LEN(names) + 1];
 static struct capacity *capacity;
 static struct queue *queue;
