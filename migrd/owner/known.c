@@ -174,7 +174,9 @@ static const char *name_of(const struct fact *fact)
 		return vm_name(fact->vm);
 	if (fact->move)
 		return move_row(fact->move)->vm_name;
-	return fact->claim ? fact->claim->vm.name : fact->told->name;
+	if (fact->claim)
+		return fact->claim->vm.name;
+	return fact->told ? fact->told->name : ""; /* one of them is there */
 }
 
 static bool judge(const struct fact *fact, const char *peer, const struct known_told *told,

@@ -36,14 +36,16 @@ static uint64_t cpu_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-struct evac_plan *__real_evac_plan_make(struct evac_making *making, struct err *err);
-struct evac_plan *__wrap_evac_plan_make(struct evac_making *making, struct err *err);
+struct evac_plan *real_evac_plan_make(struct evac_making *making,
+				      struct err *err) __asm__("__real_evac_plan_make");
+struct evac_plan *wrap_evac_plan_make(struct evac_making *making,
+				      struct err *err) __asm__("__wrap_evac_plan_make");
 
-struct evac_plan *__wrap_evac_plan_make(struct evac_making *making, struct err *err)
+struct evac_plan *wrap_evac_plan_make(struct evac_making *making, struct err *err)
 {
 	void (*fn)(void) = meanwhile;
 	uint64_t begun_us = cpu_us();
-	struct evac_plan *plan = __real_evac_plan_make(making, err);
+	struct evac_plan *plan = real_evac_plan_make(making, err);
 
 	made_us = cpu_us();
 	worker_us += made_us - begun_us;
@@ -466,7 +468,7 @@ START_TEST(loop_has_a_small_part_of_the_work)
 {
 	const char *wanted = getenv("MIGRD_TEST_PEERS");
 	unsigned count = wanted ? (unsigned)strtoul(wanted, NULL, 10) : 150;
-	uint64_t asked_us, begun_us = cpu_us(), back_us, tried_us;
+	uint64_t asked_us, begun_us, back_us, tried_us;
 
 	ck_assert_uint_lt(count, ARRAY_LEN(names));
 	for (unsigned i = 0; i < count; i++) {
