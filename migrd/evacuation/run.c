@@ -19,13 +19,12 @@
 #define WHILE_MOVING_MS   5000  /* what an entry waits for changes without an event */
 
 /* A look at the moment MS of the wall's clock; 0: none. */
-static void look_at_wall(struct evacuation *evac, int64_t ms, uint64_t *wait_ms)
+static void look_at_wall(int64_t ms, uint64_t *wait_ms)
 {
 	int64_t left_ms = ms - clock_wall_ms();
 
 	if (ms && left_ms < (int64_t)*wait_ms)
 		*wait_ms = left_ms > 0 ? (uint64_t)left_ms : 0;
-	(void)evac;
 }
 
 /* What has changed is told, once for each look. */
@@ -70,10 +69,10 @@ static void wait_for_window(struct evacuation *evac, int64_t expires_ms)
 		evac_go(evac, EVAC_STATE_WAITING, NULL);
 		return;
 	}
-	look_at_wall(evac, expires_ms, &wait_ms);
-	look_at_wall(evac, detail->window_until_ms, &wait_ms);
+	look_at_wall(expires_ms, &wait_ms);
+	look_at_wall(detail->window_until_ms, &wait_ms);
 	if (detail->not_before_ms > clock_wall_ms())
-		look_at_wall(evac, detail->not_before_ms, &wait_ms);
+		look_at_wall(detail->not_before_ms, &wait_ms);
 	evac_look_in(evac, wait_ms);
 	tell_news(evac);
 }
@@ -286,8 +285,8 @@ void evac_step_draining(struct machine *machine)
 	}
 	if (evac->machine.is_saving)
 		return;
-	look_at_wall(evac, expires_ms, &wait_ms);
-	look_at_wall(evac, evac_deadline_ms(evac), &wait_ms);
+	look_at_wall(expires_ms, &wait_ms);
+	look_at_wall(evac_deadline_ms(evac), &wait_ms);
 	evac_look_in(evac, wait_ms);
 	tell_news(evac);
 }
@@ -313,7 +312,7 @@ void evac_step_drained(struct machine *machine)
 	}
 	if (evac->machine.is_saving)
 		return;
-	look_at_wall(evac, expires_ms, &wait_ms);
+	look_at_wall(expires_ms, &wait_ms);
 	evac_look_in(evac, wait_ms);
 	tell_news(evac);
 }

@@ -2,13 +2,13 @@
 """A host is emptied, and gets its guests back."""
 import concurrent.futures
 import datetime
-import http.client
 import os
 import signal
 import time
 
 from lib.api import ApiError
 from lib.long_form import only_full
+from lib.sturdy import Sturdy
 from lib.world import SystemTest
 
 HELD = {"hold": {"timeout_s": 600, "then": "cancel"}}
@@ -80,27 +80,12 @@ class EvacuationBase(SystemTest):
         return homes
 
 
-class EvacuationCrashTest(EvacuationBase):
+class EvacuationCrashTest(Sturdy, EvacuationBase):
     """The coordinator of the host that is emptied ends by itself at one point, each time at
     another."""
 
     timeout_seconds = 400
-
-    def sturdy(self, what, call, timeout=30):
-        """CALL until it is answered, with the coordinator started again when it has ended."""
-        def once():
-            if not self.a.is_up():
-                self.crashes += 1
-                self.a.start()
-            try:
-                return call()
-            except (OSError, http.client.HTTPException):
-                return None
-            except ApiError as error:
-                if error.status == 503:
-                    return None
-                raise
-        return self.eventually(what, once, timeout)
+    sturdy_seconds = 30
 
     def reach(self, evac, state):
         return self.sturdy(f"evacuation is {state}", lambda: (

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Hosts are maintained one after another: emptied, handed to a hook, filled again."""
-import http.client
 import os
 
-from lib.api import ApiError
 from lib.long_form import only_full
+from lib.sturdy import Sturdy
 from lib.world import SystemTest
 
 HELD = {"move": {"hold": {"timeout_s": 600, "then": "cancel"}}}
@@ -20,7 +19,7 @@ echo "updated $1"
 """
 
 
-class MaintenanceTest(SystemTest):
+class MaintenanceTest(Sturdy, SystemTest):
     host_ids = ("a", "b", "c")
     timeout_seconds = 300
 
@@ -327,22 +326,6 @@ class MaintenanceTest(SystemTest):
         self.assertIn("does not answer", self.of(done, "c")["reason"])
 
     # ---- the conductor ends by itself at one point, each time at another ------------------
-
-    def sturdy(self, what, call, timeout=60):
-        """CALL until it is answered, with the conductor started again when it has ended."""
-        def once():
-            if not self.a.is_up():
-                self.crashes += 1
-                self.a.start()
-            try:
-                return call()
-            except (OSError, http.client.HTTPException):
-                return None
-            except ApiError as error:
-                if error.status == 503:
-                    return None
-                raise
-        return self.eventually(what, once, timeout)
 
     def begin_once(self):
         runs = self.a.api.items("/v1/maintenances")
