@@ -102,11 +102,17 @@ static void read_holds(struct strbuf *text, const char *name, const struct api *
 		    of_vms);
 }
 
-static void read_evacuation(struct strbuf *text, const char *name, const struct api *api)
+/* The one under way; NULL: there is none. */
+static const struct evacuation_reply *evacuation_now(const struct api *api)
 {
 	struct evacuation *evac = evacuations_find(api->evacuations, "current");
-	const struct evacuation_reply *reply =
-		evac && !evacuation_is_final(evac) ? evacuation_show(evac) : NULL;
+
+	return evac && !evacuation_is_final(evac) ? evacuation_show(evac) : NULL;
+}
+
+static void read_evacuation(struct strbuf *text, const char *name, const struct api *api)
+{
+	const struct evacuation_reply *reply = evacuation_now(api);
 	const struct evacuation_counts none = { 0 }, *counts = reply ? &reply->counts : &none;
 
 	strbuf_addf(text, "%s{state=\"left\"} %" PRIu64 "\n", name, counts->left);
@@ -119,9 +125,7 @@ static void read_evacuation(struct strbuf *text, const char *name, const struct 
 
 static void read_evacuation_end(struct strbuf *text, const char *name, const struct api *api)
 {
-	struct evacuation *evac = evacuations_find(api->evacuations, "current");
-	const struct evacuation_reply *reply =
-		evac && !evacuation_is_final(evac) ? evacuation_show(evac) : NULL;
+	const struct evacuation_reply *reply = evacuation_now(api);
 
 	if (reply && reply->has_end)
 		strbuf_addf(text, "%s %.3f\n", name, (double)reply->expected_end.expected / 1000);
@@ -129,8 +133,8 @@ static void read_evacuation_end(struct strbuf *text, const char *name, const str
 
 static void read_evacuation_state(struct strbuf *text, const char *name, const struct api *api)
 {
-	struct evacuation *evac = evacuations_find(api->evacuations, "current");
-	const char *now = evac && !evacuation_is_final(evac) ? evacuation_show(evac)->state : "";
+	const struct evacuation_reply *reply = evacuation_now(api);
+	const char *now = reply ? reply->state : "";
 	static const char *const states[] = { "planned", "waiting", "draining", "drained",
 					      "returning" };
 
@@ -139,11 +143,16 @@ static void read_evacuation_state(struct strbuf *text, const char *name, const s
 			    strcmp(states[i], now) == 0);
 }
 
-static void read_maintenance(struct strbuf *text, const char *name, const struct api *api)
+static const struct maintenance_reply *maintenance_now(const struct api *api)
 {
 	struct maintenance *m = maintenances_find(api->maintenances, "current");
-	const struct maintenance_reply *reply =
-		m && !maintenance_is_final(m) ? maintenance_show(m) : NULL;
+
+	return m && !maintenance_is_final(m) ? maintenance_show(m) : NULL;
+}
+
+static void read_maintenance(struct strbuf *text, const char *name, const struct api *api)
+{
+	const struct maintenance_reply *reply = maintenance_now(api);
 	const struct maintenance_counts none = { 0 }, *counts = reply ? &reply->counts : &none;
 
 	strbuf_addf(text, "%s{state=\"todo\"} %" PRIu64 "\n", name, counts->todo);
@@ -156,8 +165,8 @@ static void read_maintenance(struct strbuf *text, const char *name, const struct
 
 static void read_maintenance_state(struct strbuf *text, const char *name, const struct api *api)
 {
-	struct maintenance *m = maintenances_find(api->maintenances, "current");
-	const char *now = m && !maintenance_is_final(m) ? maintenance_show(m)->state : "";
+	const struct maintenance_reply *reply = maintenance_now(api);
+	const char *now = reply ? reply->state : "";
 	static const char *const states[] = { "planned", "running", "waiting", "stopping" };
 
 	for (size_t i = 0; i < ARRAY_LEN(states); i++)
