@@ -163,9 +163,9 @@ static void on_schema(struct move *move, struct json_object *result, const struc
  * QEMU that an earlier coordinator started, or that was taken over, may be of another. */
 static void learn_schema(struct move *move)
 {
-	const struct transfer_features *features = features_here(move);
+	struct qemu *qemu = move_qemu(move);
 
-	if (features && features->has_schema)
+	if (qemu && qemu_knows_schema(qemu))
 		move_parts_next(move);
 	else
 		move_qmp(move, "query-qmp-schema", NULL, COMMAND_DEADLINE_MS, on_schema);

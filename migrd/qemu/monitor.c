@@ -54,6 +54,8 @@ static void identified(struct qemu *qemu)
 	qemu->proved_ms = loop_now_ms(qemu->env->loop);
 	qemu->trouble[0] = '\0';
 	qemu->version = *qmp_conn_version(qemu->conn);
+	if (qemu->features.has_schema)
+		qemu_note_program(qemu);
 	if (noise_note(qemu->noise, qemu->name, "monitor"))
 		log_info("qemu", "monitor", "vm=%s pid=%d version=%d.%d.%d state=%s", qemu->name,
 			 (int)qemu->id.pid, qemu->version.major, qemu->version.minor,

@@ -61,6 +61,9 @@ struct qemu {
 char *qemu_path(const struct qemu_env *env, const char *place, const char *file);
 char *qemu_log_path(const struct qemu_env *env, const char *place);
 
+/* Other QEMUs of its program take the commands that are known of it (qemu/program.h). */
+void qemu_note_program(const struct qemu *qemu);
+
 /* qemu/extra.c: listens at the places of the monitors of DEF and sets a descriptor for
  * each, except for those on a pseudo-terminal; CONFLICT if a place is taken.
  * qemu_remove_extra() removes what is left of them. */

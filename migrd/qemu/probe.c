@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "cmdline/cmdline.h"
 #include "qemu/offers.h"
+#include "qemu/program.h"
 #include "qmp/greeting.h"
 
 /* QEMU without a machine answers within 0.2 s on an idle host. */
@@ -53,23 +54,16 @@ struct waiter {
 };
 TAILQ_HEAD(waiters, waiter);
 
-struct identity {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec changed;
-};
-
 struct probe {
 	struct loop *loop;
 	const char *binary;
-	struct identity known_of; /* ino 0: nothing is known */
+	struct program known_of; /* none: nothing is known */
 	struct qemu_features known;
 	struct qmp_version version; /* of it */
 	char *machines;             /* of it: " NAME NAME " */
 	struct waiters waiters;
 	/* while it is asked */
-	struct identity asked_of;
+	struct program asked_of;
 	int fd;
 	struct loop_watch *watch;
 	struct proc *proc;
@@ -78,20 +72,11 @@ struct probe {
 	struct err failure;
 };
 
-static bool same_identity(const struct identity *a, const struct identity *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
-static struct identity identify(const struct probe *probe)
+static struct program identify(const struct probe *probe)
 {
 	CLEANUP(free_charp) char *path = file_find_program(probe->binary);
-	struct stat st;
 
-	if (!path || stat(path, &st) < 0)
-		return (struct identity){ 0 };
-	return (struct identity){ st.st_dev, st.st_ino, st.st_size, st.st_ctim };
+	return path ? program_at(path) : (struct program){ 0 };
 }
 
 /* ---- the answer ------------------------------------------------------ */
@@ -418,9 +403,9 @@ bool probe_has_machine(const struct probe *probe, const char *name)
 
 const struct qemu_features *probe_known(const struct probe *probe)
 {
-	struct identity now = identify(probe);
+	struct program now = identify(probe);
 
-	return now.ino && same_identity(&now, &probe->known_of) ? &probe->known : NULL;
+	return program_is_same(&now, &probe->known_of) ? &probe->known : NULL;
 }
 
 void probe_ask(struct probe *probe, probe_fn *fn, void *data)

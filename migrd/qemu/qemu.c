@@ -14,6 +14,7 @@
 #include "net/tap_share.h"
 #include "qemu/offers.h"
 #include "qemu/priv.h"
+#include "qemu/program.h"
 #include "qmp/refuse.h"
 
 #define QUIT_GRACE_MS 2000
@@ -427,9 +428,27 @@ static void trim(void *data)
 	mem_trim();
 }
 
+void qemu_note_program(const struct qemu *qemu)
+{
+	struct program program = program_of(qemu->id.pid);
+
+	programs_note(qemu->env->programs, &program, &qemu->features);
+}
+
+bool qemu_knows_schema(struct qemu *qemu)
+{
+	struct program program;
+
+	if (qemu->features.has_schema)
+		return true;
+	program = program_of(qemu->id.pid);
+	return programs_recall(qemu->env->programs, &program, &qemu->features);
+}
+
 void qemu_note_schema(struct qemu *qemu, struct json_object *result)
 {
 	offers_read_schema(result, &qemu->features);
+	qemu_note_program(qemu);
 	loop_post(qemu->env->loop, trim, NULL); /* when RESULT was freed */
 }
 

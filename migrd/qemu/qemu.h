@@ -42,6 +42,7 @@ struct qemu_env {
 	const char *tpm_dir; /* DIR/<place>/ is the state of a VM's TPM, which holds keys */
 	uint32_t start_timeout_ms;
 	struct probe *probe; /* of BINARY; made and freed by vm/vm.c */
+	struct programs *programs; /* what QEMUs of each program have told; by vm/vm.c too */
 };
 
 /* The name of a QEMU's private directory, and the beginning of its log's.  A VM has two, its uuid
@@ -113,8 +114,12 @@ const char *qemu_trouble(const struct qemu *qemu);
 struct proc_id qemu_proc_id(const struct qemu *qemu);
 const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before ready */
 /* What this process offers; NULL before ready.  Its parameters and form are those of a program
- * that was asked before it was started; else they are unknown until qemu_note_schema(). */
+ * that was asked before it was started; else they are unknown until qemu_knows_schema() is true, or
+ * qemu_note_schema(). */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu);
+/* Its parameters and form are known, of itself or of another QEMU of the same program.  It is
+ * ready. */
+bool qemu_knows_schema(struct qemu *qemu);
 /* RESULT: its answer to query-qmp-schema, borrowed. */
 void qemu_note_schema(struct qemu *qemu, struct json_object *result);
 /* The path of a monitor that the coordinator does not use; a foreign QEMU has but one.  Malloced,

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/noise.h"
 #include "base/work.h"
+#include "qemu/program.h"
 #include "vm/saved.h"
 #include "vm/vm_priv.h"
 
@@ -49,6 +50,7 @@ struct vms *vms_new(const struct vms_env *env)
 
 	vms->env = *env;
 	vms->env.qemu.probe = probe_new(env->qemu.loop, env->qemu.binary);
+	vms->env.qemu.programs = xnew(struct programs);
 	vms->net = worker_new(env->qemu.loop, "net", 1);
 	vms->files = worker_new(env->qemu.loop, "files", 1);
 	vms->owed = loop_timer_new(env->qemu.loop, write_owed, vms);
@@ -111,6 +113,7 @@ void vms_free(struct vms *vms)
 		return;
 	vms_clear(vms);
 	probe_free(vms->env.qemu.probe);
+	free(vms->env.qemu.programs);
 	loop_timer_free(vms->owed);
 	free(vms);
 }

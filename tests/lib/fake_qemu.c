@@ -434,6 +434,12 @@ const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 	return qemu->told_ready ? &features : NULL;
 }
 
+bool qemu_knows_schema(struct qemu *qemu)
+{
+	(void)qemu;
+	return fake_qemu_has_schema;
+}
+
 void qemu_note_schema(struct qemu *qemu, struct json_object *result)
 {
 	(void)qemu;
