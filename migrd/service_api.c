@@ -70,6 +70,7 @@ static bool start_api(struct daemon *daemon, struct err *err)
 {
 	const struct config *config = daemon->config;
 
+	daemon->api.consoles = consoles_new(daemon->api.loop);
 	daemon->server = http_server_new(daemon->api.loop,
 					 &(struct http_config){
 						 .listen = config->api_listen,
@@ -88,6 +89,7 @@ static bool start_api(struct daemon *daemon, struct err *err)
 static void end_api(struct daemon *daemon)
 {
 	http_server_free(daemon->server);
+	consoles_free(daemon->api.consoles);
 	api_host_fini(&daemon->api);
 }
 

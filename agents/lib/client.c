@@ -167,7 +167,16 @@ static int check_server(void *data, char *ip, char *local_ip, int port, int loca
 			exchange->client->address, identity.name);
 		return CURL_PREREQFUNC_ABORT;
 	}
+	exchange->is_server_good = true;
 	return CURL_PREREQFUNC_OK;
+}
+
+bool client_exchange_server_is_good(struct client_exchange *exchange)
+{
+	return exchange->client->socket_path || exchange->is_server_good ||
+	       err_set(&exchange->err, ERR_INTERNAL,
+		       "%s: libcurl has not had its certificate checked",
+		       exchange->client->address);
 }
 
 static volatile sig_atomic_t is_interrupted;
@@ -249,6 +258,7 @@ void client_exchange_init(struct client_exchange *exchange, struct client *clien
 	exchange->client = client;
 	exchange->curl_text[0] = '\0';
 	exchange->err.code = ERR_NONE;
+	exchange->is_server_good = false;
 	strbuf_clear(&exchange->body);
 	curl_slist_free_all(exchange->headers);
 	curl_slist_free_all(exchange->connect_to);

@@ -17,6 +17,7 @@ struct client_exchange {
 	struct curl_slist *headers;
 	struct curl_slist *connect_to;
 	struct strbuf body;
+	bool is_server_good; /* this connection's, which was made for this exchange */
 	struct err err; /* set by our callback that stopped the exchange */
 	char curl_text[CURL_ERROR_SIZE];
 };
@@ -36,6 +37,9 @@ struct client {
 void client_exchange_init(struct client_exchange *exchange, struct client *client);
 void client_exchange_fini(struct client_exchange *exchange);
 void client_exchange_header(struct client_exchange *exchange, const char *name, const char *value);
+/* For a connection without a request: the server is a host, as client.h says.  False: see
+ * client_transport_err(). */
+bool client_exchange_server_is_good(struct client_exchange *exchange);
 void client_exchange_url(struct client_exchange *exchange, const char *path);
 
 /* Puts libcurl's failure into words for the user.  Returns false. */

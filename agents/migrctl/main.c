@@ -7,6 +7,7 @@
 #include "agents/migrctl/cmd_agent.h"
 #include "agents/migrctl/cmd_backup.h"
 #include "agents/migrctl/cmd_capacity.h"
+#include "agents/migrctl/cmd_console.h"
 #include "agents/migrctl/cmd_device.h"
 #include "agents/migrctl/cmd_evacuation.h"
 #include "agents/migrctl/cmd_events.h"
@@ -111,6 +112,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_qmp,
 	&cmd_vm_hmp,
 	&cmd_vm_monitor,
+	&cmd_vm_console,
 	&cmd_move_start,
 	&cmd_move_list,
 	&cmd_move_show,

@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "capacity/capacity.h"
 #include "check/check.h"
+#include "console/console.h"
 #include "evacuation/evacuation.h"
 #include "hold/hold.h"
 #include "hook/hook.h"
@@ -30,6 +31,7 @@ struct api {
 	struct loop *loop;
 	struct bus *bus;
 	struct vms *vms;
+	struct consoles *consoles;
 	struct adopter *adopter;
 	struct policies *policies;
 	struct holds *holds;
@@ -172,6 +174,9 @@ void api_policy_put(struct http_request *req, void *data);
 void api_policy_delete(struct http_request *req, void *data);
 /* False, and a fault at /policy: this host has no policy NAME, which is not "". */
 bool api_policy_is_known(const struct api *api, const char *name, struct faults *faults);
+/* console.c */
+void api_vm_console(struct http_request *req, void *data);
+
 /* agent.c */
 void api_vm_agent(struct http_request *req, void *data);
 /* monitor.c */

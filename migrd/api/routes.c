@@ -86,6 +86,11 @@ static const struct http_query_key eject_query[] = {
 	  .help = "Time for a guest that has locked the tray to open it, in milliseconds." },
 	{ 0 }
 };
+static const struct http_query_key console_query[] = {
+	{ "take", HTTP_QUERY_ENUM, .names = yes_no,
+	  .help = "Take it away from the user who has it." },
+	{ 0 }
+};
 static const struct http_query_key start_query[] = {
 	{ "dry_run", HTTP_QUERY_ENUM, .names = yes_no,
 	  .help = "Only look, at both hosts, and forecast; nothing is changed." },
@@ -139,6 +144,9 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms/{name}/monitor", A, api_vm_monitor,
 	  .summary = "One command for its QEMU, human or machine", .body = monitor_request_fields,
 	  .reply = vm_monitor_fields },
+	{ "GET", "/v1/vms/{name}/console", O, api_vm_console,
+	  .summary = "Its console: a WebSocket, for one user at a time", .query = console_query,
+	  .status = 101 },
 	{ "GET", "/v1/vms/{name}/devices", V, api_devices_list,
 	  .summary = "Its devices, with their places", .reply = vm_device_fields, .is_list = true },
 	{ "POST", "/v1/vms/{name}/devices", O, api_device_attach,

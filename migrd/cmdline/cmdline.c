@@ -222,7 +222,7 @@ static void add_ports(struct cmdline *cl, const struct vm_def *def)
 	}
 }
 
-static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial,
+static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial, int console_fd,
 		       const struct qemu_features *features)
 {
 	CLEANUP(free_charp) char *path = quote(serial->path);
@@ -238,6 +238,9 @@ static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial,
 		 * and QEMU goes on trying to connect. */
 		addf(cl, "-chardev", "socket,id=serial0,path=%s,server=off,%s", path,
 		     features->has_reconnect_ms ? "reconnect-ms=1000" : "reconnect=1");
+		break;
+	case VM_DEF_SERIAL_TYPE_CONSOLE:
+		addf(cl, "-chardev", "socket,id=serial0,fd=%d,server=on,wait=off", console_fd);
 		break;
 	}
 	addf(cl, "-serial", "chardev:serial0");
@@ -312,7 +315,7 @@ struct cmdline *cmdline_build(const struct cmdline_args *args)
 	{
 		add_device(cl, def, dev, args->fds);
 	}
-	add_serial(cl, &def->serial, args->features);
+	add_serial(cl, &def->serial, args->fds->console, args->features);
 	if (def->guest_agent)
 		add_guest_agent(cl, args->fds);
 	if (vm_def_has_tpm(def))

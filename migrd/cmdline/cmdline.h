@@ -17,17 +17,14 @@
 struct cmdline_fds {
 	int monitor[2];
 	int agent;
+	int console;
 	int extra[VM_DEF_MONITOR_MAX]; /* of the monitors of the definition */
 	int nic[VM_DEF_NIC_MAX];       /* of its macvtaps, and of taps that another QEMU has open */
 	int tpm;                       /* connected to its swtpm */
 };
-#define CMDLINE_FDS_INIT                               \
-	{                                              \
-		{ -1, -1 }, -1, { -1, -1, -1, -1 },    \
-		{                                      \
-			-1, -1, -1, -1, -1, -1, -1, -1 \
-		},                                     \
-		-1                                     \
+#define CMDLINE_FDS_INIT                                                                       \
+	{                                                                                      \
+		{ -1, -1 }, -1, -1, { -1, -1, -1, -1 }, { -1, -1, -1, -1, -1, -1, -1, -1 }, -1 \
 	}
 
 /* The -sandbox of every QEMU of migrd. */

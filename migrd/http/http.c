@@ -114,6 +114,7 @@ static void on_wake(void *data, unsigned ready)
 	http_reaper_arm(server);
 	run_turn(server);
 	http_streams_report_gone(server);
+	http_websockets_run(server);
 }
 
 static bool open_wake(struct http_server *server, struct err *err)
@@ -184,6 +185,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	TAILQ_INIT(&server->held);
 	TAILQ_INIT(&server->streams);
 	TAILQ_INIT(&server->gone_streams);
+	TAILQ_INIT(&server->websockets);
 	TAILQ_INIT(&server->incomplete);
 	http_shares_init(&server->shares);
 	init_lock(server);
@@ -252,6 +254,9 @@ static void end_exchanges(struct http_server *server)
 	server->is_stopping = true;
 	http_abandon_held(server);
 	http_streams_end_all(server);
+	pthread_mutex_unlock(&server->lock);
+	http_websockets_end_all(server);
+	pthread_mutex_lock(&server->lock);
 	while (server->exchange_count &&
 	       pthread_cond_timedwait(&server->exchange_ended, &server->lock, &until) == 0)
 		;

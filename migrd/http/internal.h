@@ -103,6 +103,7 @@ struct http_exchange {
 	struct http_content content; /* once there is an answer */
 	unsigned status;
 	struct http_stream *stream;
+	struct http_websocket *websocket; /* under server->lock; NULL too when it has ended */
 };
 
 struct http_request {
@@ -151,6 +152,7 @@ enum http_noise {
 TAILQ_HEAD(http_request_list, http_request);
 TAILQ_HEAD(http_stream_list, http_stream);
 TAILQ_HEAD(http_conn_list, http_conn);
+TAILQ_HEAD(http_websocket_list, http_websocket);
 
 struct http_inbox {
 	struct {
@@ -182,6 +184,7 @@ struct http_server {
 	struct http_inbox inbox;
 	struct http_request_list held;
 	struct http_stream_list streams, gone_streams;
+	struct http_websocket_list websockets; /* the loop alone adds and removes */
 	struct http_conn_list incomplete; /* by deadline */
 	struct http_shares shares;
 	unsigned exchange_count;
@@ -300,6 +303,17 @@ void http_stream_client_gone(struct http_stream *stream);
 void http_streams_report_gone(struct http_server *server);
 void http_streams_end_all(struct http_server *server); /* the lock is held */
 void http_heartbeat_run(void *data);
+
+/* ---- http/websocket.c -------------------------------------------------- */
+
+/* The library's thread: the request of a WebSocket, and what followed, is over. */
+void http_websocket_exchange_ended(struct http_exchange *ex);
+/* Loop: takes what the library has handed over, and ends what ended before that. */
+void http_websockets_run(struct http_server *server);
+/* Loop: asks the clients whether they are there; false: there are none. */
+bool http_websockets_heartbeat(struct http_server *server);
+/* Loop: ends all, without a goodbye. */
+void http_websockets_end_all(struct http_server *server);
 
 /* ---- for tests --------------------------------------------------------- */
 

@@ -107,7 +107,7 @@ static struct MHD_Daemon *start(struct http_server *server, unsigned flags, int 
 				struct MHD_OptionItem *extra)
 {
 	return MHD_start_daemon(flags | MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-					MHD_USE_ERROR_LOG,
+					MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG,
 				0, NULL, NULL, http_on_access, server, MHD_OPTION_EXTERNAL_LOGGER,
 				library_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
 				MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,

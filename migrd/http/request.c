@@ -385,6 +385,7 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 	ex->conn->is_idle = true;
 	if (ex->stream)
 		http_stream_client_gone(ex->stream);
+	http_websocket_exchange_ended(ex);
 	if (ex->content.response)
 		MHD_destroy_response(ex->content.response);
 	if (ex->req)

@@ -224,7 +224,7 @@ void http_heartbeat_run(void *data)
 {
 	struct http_server *server = data;
 	struct http_stream *stream;
-	bool is_any;
+	bool is_any = http_websockets_heartbeat(server);
 
 	pthread_mutex_lock(&server->lock);
 	TAILQ_FOREACH(stream, &server->streams, link)
@@ -232,7 +232,7 @@ void http_heartbeat_run(void *data)
 		append(stream, ":\n\n", 3);
 		end_if_expired(stream);
 	}
-	is_any = !TAILQ_EMPTY(&server->streams);
+	is_any |= !TAILQ_EMPTY(&server->streams);
 	pthread_mutex_unlock(&server->lock);
 	if (is_any)
 		loop_timer_start(server->heartbeat, server->heartbeat_ms);

@@ -24,6 +24,11 @@ char *qemu_agent_path(const struct qemu_env *env, const char *place)
 	return qemu_path(env, place, QEMU_AGENT_SOCKET);
 }
 
+char *qemu_console_path(const struct qemu_env *env, const char *place)
+{
+	return qemu_path(env, place, QEMU_CONSOLE_SOCKET);
+}
+
 char *qemu_cpr_path(const struct qemu_env *env, const char *place)
 {
 	return qemu_path(env, place, "cpr.sock");

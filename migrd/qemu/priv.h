@@ -8,7 +8,8 @@
 #include "qemu/qemu.h"
 #include "qmp/run_state.h"
 
-#define QEMU_AGENT_SOCKET "agent.sock"
+#define QEMU_AGENT_SOCKET   "agent.sock"
+#define QEMU_CONSOLE_SOCKET "console.sock"
 /* "PID START_TIME" of the migrd-output that keeps what a QEMU prints. */
 #define QEMU_OUTPUT_FILE "output"
 /* The same of the swtpm that is a QEMU's TPM. */

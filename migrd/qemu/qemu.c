@@ -176,6 +176,8 @@ static bool make_sockets(struct qemu *qemu, const struct vm_def *def, struct cmd
 	return dir_make(dir, 0700, err) && make_socket(qemu, "qmp0.sock", &fds->monitor[0], err) &&
 	       make_socket(qemu, "qmp1.sock", &fds->monitor[1], err) &&
 	       (!def->guest_agent || make_socket(qemu, QEMU_AGENT_SOCKET, &fds->agent, err)) &&
+	       (def->serial.type != VM_DEF_SERIAL_TYPE_CONSOLE ||
+		make_socket(qemu, QEMU_CONSOLE_SOCKET, &fds->console, err)) &&
 	       qemu_listen_extra(qemu, def, fds->extra, err) &&
 	       take_interfaces(def, qemu->taps_of, fds, err);
 }
@@ -185,6 +187,7 @@ static void close_sockets(struct cmdline_fds *fds)
 	closep(&fds->monitor[0]);
 	closep(&fds->monitor[1]);
 	closep(&fds->agent);
+	closep(&fds->console);
 	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
 		closep(&fds->extra[i]);
 	for (size_t i = 0; i < ARRAY_LEN(fds->nic); i++)
@@ -200,6 +203,8 @@ static size_t list_fds(const struct cmdline_fds *fds, int *ret_list)
 		ret_list[count++] = fds->monitor[i];
 	if (fds->agent >= 0)
 		ret_list[count++] = fds->agent;
+	if (fds->console >= 0)
+		ret_list[count++] = fds->console;
 	if (fds->tpm >= 0)
 		ret_list[count++] = fds->tpm;
 	for (size_t i = 0; i < ARRAY_LEN(fds->extra); i++)
@@ -227,7 +232,7 @@ static bool spawn(struct qemu *qemu, const struct cmdline_args *cmdline_args,
 	CLEANUP(closep) int tpm_fd = -1;
 	int tpm_fds[2] = { -1, -1 };
 	struct cmdline *cmdline;
-	int keep[4 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
+	int keep[5 + VM_DEF_MONITOR_MAX + VM_DEF_NIC_MAX];
 	struct proc_args args = { .keep_fds = keep };
 	struct err ignored;
 	bool ok;

@@ -161,6 +161,8 @@ void qemu_tpm_end_lost_blocking(const char *dir);
 /* Path of the socket at which QEMU passes us on to the guest's agent; the caller frees
  * it. */
 char *qemu_agent_path(const struct qemu_env *env, const char *place);
+/* The same of the socket of the guest's console. */
+char *qemu_console_path(const struct qemu_env *env, const char *place);
 /* The same of the sockets at which a QEMU that takes a guest over waits for the old one: for what
  * QEMU needs first (CPR), and for the guest. */
 char *qemu_cpr_path(const struct qemu_env *env, const char *place);

@@ -382,6 +382,26 @@ struct qemu *vm_qemu(const struct vm *vm)
 	return vm->qemu;
 }
 
+char *vm_console_path(struct vm *vm, struct err *err)
+{
+	const struct vm_def *def = vm_def_of(vm, err);
+
+	if (!def)
+		return NULL;
+	if (def->serial.type != VM_DEF_SERIAL_TYPE_CONSOLE) {
+		err_set(err, ERR_CONFLICT,
+			"VM '%s' has no console: its definition needs \"serial\": {\"type\": "
+			"\"console\"} before it is started",
+			vm_name(vm));
+		return NULL;
+	}
+	if (!qemu_is_alive(vm->qemu)) {
+		err_set(err, ERR_CONFLICT, "VM '%s' does not run: start it first", vm_name(vm));
+		return NULL;
+	}
+	return qemu_console_path(&vm->vms->env.qemu, vm_place(vm).name);
+}
+
 bool vm_is_active(const struct vm *vm)
 {
 	return vm->qemu && vm->is_ready && qemu_is_alive(vm->qemu);

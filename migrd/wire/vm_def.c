@@ -14,7 +14,7 @@ const char *const vm_def_disk_cache_names[] = { "writeback", "none", "writethrou
 const char *const vm_def_cdrom_bus_names[] = { "ide", "sata", "scsi", NULL };
 const char *const vm_def_tray_names[] = { "closed", "open", NULL };
 const char *const vm_def_nic_type_names[] = { "user", "tap", "macvtap", NULL };
-const char *const vm_def_serial_type_names[] = { "none", "file", "socket", NULL };
+const char *const vm_def_serial_type_names[] = { "none", "file", "socket", "console", NULL };
 static const char *const clock_after_move_names[] = { "set", "keep", NULL };
 const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
 static const char *const monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
@@ -133,7 +133,9 @@ static const struct json_field serial_fields[] = {
 	  JSON_MEMBER(struct vm_def_serial, type),
 	  .names = vm_def_serial_type_names,
 	  .help = "file: output is appended to `path'; socket: QEMU connects, as client, to the "
-		  "UNIX socket `path', where a console collector listens." },
+		  "UNIX socket `path', where a console collector listens; console: users open it "
+		  "with "
+		  "`migrctl vm console', one at a time." },
 	{ .key = "path",
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct vm_def_serial, path),

@@ -85,6 +85,7 @@ enum vm_def_serial_type {
 	VM_DEF_SERIAL_TYPE_NONE,
 	VM_DEF_SERIAL_TYPE_FILE,
 	VM_DEF_SERIAL_TYPE_SOCKET,
+	VM_DEF_SERIAL_TYPE_CONSOLE,
 };
 enum vm_def_monitor_protocol { VM_DEF_MONITOR_PROTOCOL_QMP, VM_DEF_MONITOR_PROTOCOL_HMP };
 enum vm_def_monitor_type {

@@ -307,6 +307,11 @@ static void check_ports(struct check *check)
 			   "only for a q35 machine: others take devices on their root bus");
 }
 
+static bool has_path(const struct vm_def_serial *serial)
+{
+	return serial->type == VM_DEF_SERIAL_TYPE_FILE || serial->type == VM_DEF_SERIAL_TYPE_SOCKET;
+}
+
 static void check_serial(struct check *check)
 {
 	const struct vm_def_serial *serial = &check->def->serial;
@@ -315,9 +320,9 @@ static void check_serial(struct check *check)
 
 	if (has_fault(check, "/serial"))
 		return;
-	if (serial->type == VM_DEF_SERIAL_TYPE_NONE && len > 0)
+	if (!has_path(serial) && len > 0)
 		faults_add(check->faults, "/serial/path", "only for type file or socket");
-	if (serial->type != VM_DEF_SERIAL_TYPE_NONE && len == 0)
+	if (has_path(serial) && len == 0)
 		faults_add(check->faults, "/serial/path", "required for type %s",
 			   vm_def_serial_type_names[serial->type]);
 	if (serial->type == VM_DEF_SERIAL_TYPE_SOCKET && len > max)

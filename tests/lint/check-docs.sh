@@ -43,6 +43,7 @@ compare "libraries of layers" $libraries "$(sed -n '/^[a-z]/p' $libraries | whil
 		curl/*) library=libcurl ;;
 		microhttpd.h*) library=libmicrohttpd ;;
 		gnutls/*) library=GnuTLS ;;
+		wslay/*) library=libwslay ;;
 		netlink/*) library=libnl ;;
 		systemd/*) library=libsystemd ;;
 		*) library=${name%% *} ;;

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agents/migrctl/cmd_console.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "agents/lib/client_websocket.h"
+#include "agents/migrctl/migrctl.h"
+#include "base/mem.h"
+
+/* Ctrl-], as of telnet(1) and virsh(1). */
+#define LEAVE 0x1d
+
+struct console_values {
+	bool take;
+};
+
+struct session {
+	struct client_websocket *ws;
+	bool is_terminal, has_input, is_left, is_output_broken;
+	struct termios before; /* of the terminal */
+};
+
+/* ---- the terminal ------------------------------------------------------------------------------
+ */
+
+static void enter(struct session *session)
+{
+	struct termios raw;
+
+	session->has_input = true;
+	session->is_terminal = tcgetattr(STDIN_FILENO, &session->before) == 0;
+	if (!session->is_terminal)
+		return;
+	raw = session->before;
+	cfmakeraw(&raw);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+static void leave(const struct session *session)
+{
+	if (session->is_terminal)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &session->before);
+}
+
+static void print(void *data, const void *bytes, size_t len)
+{
+	struct session *session = data;
+	const char *from = bytes;
+
+	while (len && !session->is_output_broken) {
+		ssize_t n = write(STDOUT_FILENO, from, len);
+
+		if (n > 0) {
+			from += n;
+			len -= (size_t)n;
+		} else if (errno != EINTR && errno != EAGAIN) {
+			session->is_output_broken = true;
+		}
+	}
+}
+
+/* What is typed before Ctrl-] is sent. */
+static void take_input(struct session *session)
+{
+	char bytes[4096];
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+	const char *end = n > 0 && session->is_terminal ? memchr(bytes, LEAVE, (size_t)n) : NULL;
+
+	if (n <= 0) {
+		session->has_input = n < 0 && errno == EINTR;
+		return;
+	}
+	session->is_left = end != NULL;
+	client_websocket_send(session->ws, bytes, end ? (size_t)(end - bytes) : (size_t)n);
+}
+
+/* ---- the console
+ * --------------------------------------------------------------------------------- */
+
+/* The end of the input is not the end: what the guest answers to it is still to be seen. */
+static bool serve(struct session *session, struct err *err)
+{
+	while (client_websocket_run(session->ws, err)) {
+		struct pollfd fds[] = {
+			{ client_websocket_fd(session->ws), client_websocket_events(session->ws),
+			  0 },
+			{ session->has_input ? STDIN_FILENO : -1, POLLIN, 0 },
+		};
+
+		if (session->is_left || session->is_output_broken)
+			return true;
+		if (poll(fds, ARRAY_LEN(fds), -1) > 0 && fds[1].revents)
+			take_input(session);
+	}
+	return false;
+}
+
+static bool run_console(struct cli_call *call, struct err *err)
+{
+	const struct console_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp)
+	char *path = client_path("/v1/vms/", call->words[0],
+				 values->take ? "/console?take=true" : "/console");
+	struct session session = { 0 };
+	bool ok;
+
+	if (!client)
+		return false;
+	session.ws = client_websocket_open(client, path, print, &session, err);
+	if (!session.ws)
+		return false;
+	if (isatty(STDIN_FILENO))
+		fprintf(stderr, "The console of %s; Ctrl-] leaves it.\n", call->words[0]);
+	enter(&session);
+	ok = serve(&session, err);
+	leave(&session);
+	client_websocket_free(session.ws);
+	return ok;
+}
+
+static const struct cli_option console_options[] = {
+	{
+		.name = "take",
+		.type = CLI_FLAG,
+		.offset = offsetof(struct console_values, take),
+		.help = "take it away from the user who has it",
+	},
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_vm_console = {
+	.noun = "vm",
+	.verb = "console",
+	.args = "VM",
+	.min_args = 1,
+	.max_args = 1,
+	.options = console_options,
+	.values_size = sizeof(struct console_values),
+	.summary = "use the console of a guest; Ctrl-] leaves it",
+	.details = "One user at a time has it.  What the guest writes while nobody is there is\n"
+		   "lost.  It ends when the guest moves: open it again on its new host.  The\n"
+		   "definition of the VM needs \"serial\": {\"type\": \"console\"}.\n",
+	.run = run_console,
+};

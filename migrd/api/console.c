@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The route of guests' consoles. */
+#include <string.h>
+
+#include "api/api.h"
+
+void api_vm_console(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	const char *take = http_query(req, "take");
+	struct err err;
+
+	if (vm && !console_open(api->consoles, vm, req, take && strcmp(take, "true") == 0, &err))
+		http_reply_err(req, &err);
+}
