@@ -183,8 +183,7 @@ void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct eva
 		vm->entry[0] = '\0';
 		evac_vm_set_host(evac, vm, vm->to[0]);
 		evac_vm_set(evac, vm, EVAC_VM_WAITING, "%.480s", choice->why);
-		evac_change(evac);
-		vm->version = evac->version;
+		vm->change = evac_change(evac);
 	} else if (choice->becomes == EVAC_VM_BLOCKED) {
 		evac_vm_attempt_failed(evac, vm, choice->why);
 	} else {
@@ -193,8 +192,7 @@ void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct eva
 		evac_vm_set(evac, vm, (enum evac_vm_state)choice->becomes, "%.480s", choice->why);
 		vm->failed = 0;
 		vm->again_ms = vm->powerdown_ms = 0;
-		evac_change(evac);
-		vm->version = evac->version;
+		vm->change = evac_change(evac);
 	}
 }
 
@@ -261,7 +259,7 @@ static void add(struct evacuation *evac, struct evac_vm *vm)
 static bool is_to_be_added(const struct evacuation *evac, struct evac_vm *vm)
 {
 	return vm->state == EVAC_VM_WAITING && vm->attempt > 0 && !vm->is_over && !vm->is_adding &&
-	       vm->version <= evac->disk_version && !evac_vm_attempt_entry(evac, vm);
+	       evac_has(evac, vm->change) && !evac_vm_attempt_entry(evac, vm);
 }
 
 void evac_vms_feed(struct evacuation *evac)

@@ -238,8 +238,7 @@ static void order(struct evacuation *evac, struct evac_vm *vm)
 	vm->attempt++;
 	vm->is_over = false;
 	vm->again_ms = 0;
-	evac_change(evac);
-	vm->version = evac->version;
+	vm->change = evac_change(evac);
 }
 
 static void look_at_returning(struct evacuation *evac, struct evac_vm *evac_vm)
@@ -258,7 +257,7 @@ static void look_at_returning(struct evacuation *evac, struct evac_vm *evac_vm)
 	} else if (evac_vm->is_over) {
 		if (!evac->detail.paused)
 			order(evac, evac_vm);
-	} else if (evac_vm->version <= evac->disk_version && !evac_vm->is_adding &&
+	} else if (evac_has(evac, evac_vm->change) && !evac_vm->is_adding &&
 		   evac_vm->again_ms <= now_ms && may_ask(evac, evac_vm)) {
 		ask(evac, evac_vm);
 	}

@@ -112,7 +112,7 @@ void evac_entries_cancel(struct evacuation *evac)
 		struct evac_vm *vm = &evac->vms[i];
 		struct queue_entry *entry = vm->is_cancelling ? evac_vm_entry(evac, vm) : NULL;
 
-		if (!entry || vm->cancel_version > evac->disk_version)
+		if (!entry || !evac_has(evac, vm->cancel_change))
 			continue;
 		if (is_past_it(vm, entry))
 			vm->was_too_late = vm->is_cancel_told = false;
@@ -136,8 +136,7 @@ bool evac_entries_end(struct evacuation *evac, bool cancel)
 			continue;
 		vm->is_cancelling = true;
 		vm->is_cancel_told = false;
-		evac_change(evac);
-		vm->cancel_version = evac->version;
+		vm->cancel_change = evac_change(evac);
 	}
 	return has_ended;
 }

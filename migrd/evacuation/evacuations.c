@@ -123,7 +123,7 @@ static void on_look(void *data)
 		restart(evac);
 	else
 		machine_step(&evac->machine);
-	evac_save(evac);
+	record_write(&evac->machine);
 }
 
 void evacuations_look(struct evacuations *evacs)

@@ -11,7 +11,7 @@ struct refusal {
 	evacuation_done_fn *done;
 	void *data;
 	struct err err;
-	struct evac_ref *ref;
+	struct machine_ref *ref;
 };
 
 static void on_refused(void *data)
@@ -72,7 +72,7 @@ static void approve(struct evacuation *evac, evacuation_done_fn *done, void *dat
 
 /* The hosts are asked first whether the plan is still what was seen. */
 struct approval {
-	struct evac_ref *ref;
+	struct machine_ref *ref;
 	struct evacuation_approve wish;
 	evacuation_done_fn *done;
 	void *data;

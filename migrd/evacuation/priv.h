@@ -77,8 +77,8 @@ struct evac_vm {
 	int64_t silent_ms;  /* wall clock: since then the host that has it has not answered; 0: it
 			     * has */
 	/* Only here. */
-	uint64_t version;         /* of the record that has the attempt first */
-	uint64_t cancel_version;  /* of the record that has is_cancelling first */
+	uint64_t change;          /* number of the change that the attempt was */
+	uint64_t cancel_change;   /* of that which is_cancelling was */
 	struct queue_entry *live; /* of the VM, whoever made it; during a look */
 	char entry[ID_UUID_SIZE]; /* of the queue; "": not known */
 	bool is_adding;           /* queue_add(), or a question to another host, is under way */
@@ -125,14 +125,6 @@ struct evac_detail {
 	uint64_t next_number;
 };
 
-struct evac_wait {
-	STAILQ_ENTRY(evac_wait) link;
-	uint64_t version; /* answered when that is on disk */
-	evacuation_done_fn *done;
-	void *data;
-};
-STAILQ_HEAD(evac_waits, evac_wait);
-
 struct evacuation {
 	struct machine machine;
 	TAILQ_ENTRY(evacuation) link;
@@ -146,13 +138,6 @@ struct evacuation {
 	size_t slot_count;
 	struct json_object *wish, *plan; /* to be shown */
 	struct err error;                /* why it ends badly; not set: it does not */
-
-	/* The record: each change has a number. */
-	uint64_t version, filled_version, disk_version;
-	bool is_save_under_way;
-	uint64_t save_again_ms; /* not before, on the loop's clock: the disk has refused the last
-				   one, or it was just now */
-	struct evac_waits waits;
 
 	/* Of the present state; forgotten when another is entered. */
 	struct evac_now {
@@ -191,32 +176,48 @@ static inline struct evacuation *evac_of(struct machine *machine)
 	return CONTAINER_OF(machine, struct evacuation, machine);
 }
 
-/* For what is asynchronous: the evacuation is looked up again. */
-struct evac_ref {
-	struct evacuations *evacs;
-	char id[ID_UUID_SIZE];
-	uint64_t number; /* of a VM, or of a version */
-};
-struct evac_ref *evac_ref_new(const struct evacuation *evac, uint64_t number);
+/* For what is asynchronous: the evacuation is looked up again.  NUMBER: of a VM, or another. */
+static inline struct machine_ref *evac_ref_new(const struct evacuation *evac, uint64_t number)
+{
+	return machine_ref_new(&evac->machine, number);
+}
+
 /* Frees REF; NULL: the evacuation is gone. */
-struct evacuation *evac_ref_take(struct evac_ref *ref, uint64_t *ret_number);
+static inline struct evacuation *evac_ref_take(struct machine_ref *ref, uint64_t *ret_number)
+{
+	struct machine *machine = machine_ref_take(ref, ret_number);
+
+	return machine ? evac_of(machine) : NULL;
+}
+
+/* Something of the record has changed: it is written after the look.  The number of the change. */
+static inline uint64_t evac_change(struct evacuation *evac)
+{
+	return record_change(&evac->machine);
+}
+
+/* The change of this NUMBER is on disk. */
+static inline bool evac_has(const struct evacuation *evac, uint64_t number)
+{
+	return record_has(&evac->machine, number);
+}
 
 /* ---- evacuations.c: all of them ---- */
 /* The one that has not ended; NULL: none. */
 struct evacuation *evacs_current(const struct evacuations *evacs);
 void evacs_trim(struct evacuations *evacs);
 
-/* ---- record.c: one, and what is on disk of it ---- */
+/* ---- detail.c: what is on disk of one ---- */
+void evac_fill_facts(struct machine *machine);
+/* False: a later version wrote it; sets the error, and the request to NULL. */
+bool evac_decode(struct evacuation *evac);
+
+/* ---- record.c: one, and what its machine does ---- */
 struct evacuation *evac_new(struct evacuations *evacs, const char *id);
 void evac_free(struct evacuation *evac);
-bool evac_decode(struct evacuation *evac);
 void evac_go(struct evacuation *evac, enum evac_state to, const struct err *err);
 /* It has ended: what is large, and can be read from its row again, is not kept. */
 void evac_slim(struct evacuation *evac);
-/* Something of the record has changed: it is written soon. */
-void evac_change(struct evacuation *evac);
-/* Writes what has changed, and answers what waits for no more than is written. */
-void evac_save(struct evacuation *evac);
 void evac_tell(struct evacuation *evac);
 /* DONE is called when what has changed until now is on disk. */
 void evac_answer_when_saved(struct evacuation *evac, evacuation_done_fn *done, void *data);
@@ -420,10 +421,15 @@ bool evac_stays_go_on(struct evacuation *evac);
 void evac_enter_returning(struct machine *machine);
 void evac_step_returning(struct machine *machine);
 
+/* ---- say.c: how far it is ---- */
+struct evacuation_counts evac_counts(const struct evacuation *evac);
+/* The first VM that is blocked or held; NULL: none is. */
+const struct evac_vm *evac_blocking(const struct evacuation *evac);
+void evac_say(const struct evacuation *evac, struct strbuf *text); /* one sentence */
+
 /* ---- show.c ---- */
 struct evac_shown;
 void evac_shown_free(struct evac_shown *shown);
-struct evacuation_counts evac_counts(const struct evacuation *evac);
 /* Of a dry run. */
 struct evac_shown *evac_show_plan(const struct evacuations *evacs, const struct evac_plan *plan,
 				  const struct evacuation_request *request, const char *by);

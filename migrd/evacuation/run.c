@@ -155,7 +155,7 @@ static bool may_begin_moves(const struct evacuation *evac)
 }
 
 /* NULL: nobody waits for this plan any more.  IS_LAST: it is waited for until now. */
-static struct evacuation *planned_for(struct evac_ref *ref, bool is_last)
+static struct evacuation *planned_for(struct machine_ref *ref, bool is_last)
 {
 	uint64_t number;
 	struct evacuation *evac = evac_ref_take(ref, &number);

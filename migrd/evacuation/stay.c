@@ -167,7 +167,7 @@ static void end_one(struct evacuation *evac, struct evac_vm *evac_vm)
 {
 	struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
 
-	if (!vm || evac_vm->is_adding || evac_vm->version > evac->disk_version ||
+	if (!vm || evac_vm->is_adding || !evac_has(evac, evac_vm->change) ||
 	    evac_vm->again_ms > loop_now_ms(evac->evacs->env.loop) || is_held(evac, evac_vm, vm))
 		return;
 	if (evac_vm->state == EVAC_VM_STOPPING)
@@ -206,7 +206,7 @@ static void on_started(void *data, const struct err *err)
 
 /* From the look at the file until the restore is recorded. */
 struct restore {
-	struct evac_ref *ref;
+	struct machine_ref *ref;
 	struct evacuations *evacs;
 	struct restore_request wish;
 	vm_done_fn *done; /* of start_vm() */

@@ -2,13 +2,12 @@
 #include "machine/machine.h"
 
 #include <assert.h>
-#include <search.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 /* Delay before a record that the disk refused is written again. */
@@ -23,27 +22,8 @@ struct machine_save {
 	char *why;
 	struct store_timeline_entry *notes; /* kept until they are on disk */
 	size_t note_count;
+	uint64_t number; /* of the last change of facts that it has (machine/record.h) */
 };
-
-/* ---- what finds a machine ------------------------------------------------ */
-
-/* The nodes of the tree are the `id' members of the machines. */
-static struct machine *machine_of_id(const char *id)
-{
-	return (struct machine *)(uintptr_t)(id - offsetof(struct machine, id));
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-struct machine *machines_find(const struct machines *machines, const char *id)
-{
-	const char *const *node = tfind(id, &machines->by_id, compare_ids);
-
-	return node ? machine_of_id(*node) : NULL;
-}
 
 /* ---- life ------------------------------------------------------------ */
 
@@ -52,16 +32,12 @@ static void on_retry(void *data);
 void machine_init(struct machine *machine, const struct machine_type *type,
 		  struct machines *machines, const char *id)
 {
-	const char *const *node;
-
 	machine->type = type;
 	machine->machines = machines;
 	snprintf(machine->id, sizeof(machine->id), "%s", id);
 	machine->retry = loop_timer_new(machines->loop, on_retry, machine);
-	node = tsearch(machine->id, &machines->by_id, compare_ids);
-	if (!node)
-		abort(); /* out of memory */
-	assert(*node == machine->id);
+	record_init(&machine->record);
+	machines_add(machines, machine);
 }
 
 void machine_retire(struct machine *machine)
@@ -83,9 +59,10 @@ static void save_free(struct machine_save *save)
 
 void machine_fini(struct machine *machine)
 {
+	record_fini(&machine->record);
 	save_free(TAKE_PTR(machine->unsaved));
 	machine_retire(machine);
-	tdelete(machine->id, &machine->machines->by_id, compare_ids);
+	machines_remove(machine->machines, machine);
 }
 
 /* ---- what there is to know --------------------------------------------- */
@@ -183,11 +160,13 @@ static void enter(struct machine *machine)
 	machine->is_new = false;
 	machine->entered_ms = loop_now_ms(machine->machines->loop);
 	loop_timer_stop(machine->retry);
+	record_filled_is_on_disk(&machine->record);
 	machine->type->entering(machine);
 	if (state->enter)
 		state->enter(machine);
 	machine_step(machine);
 	save_if_owed(machine);
+	record_entered(machine);
 	machine->type->entered(machine);
 }
 
@@ -224,6 +203,9 @@ static void on_committed(void *data, const struct err *err)
 	if (err) {
 		machine->unsaved = save;
 		loop_timer_start(machine->retry, SAVE_RETRY_MS);
+		log_error(machine->type->name, "save", "id=%s state=%s error=%s; trying again",
+			  machine->id, state_at(machine, machine->target)->name, err->msg);
+		record_refused(&machine->record, err);
 		machine->type->refused(machine, err);
 		return;
 	}
@@ -251,7 +233,10 @@ static void on_retry(void *data)
 {
 	struct machine *machine = data;
 
-	commit(TAKE_PTR(machine->unsaved), machine, on_committed);
+	if (machine->unsaved)
+		commit(TAKE_PTR(machine->unsaved), machine, on_committed);
+	else
+		record_write(machine);
 }
 
 static struct machine_save *save_new(struct machine *machine)
@@ -275,6 +260,7 @@ static void write_change(struct machine *machine, const struct machine_change *c
 	machine->must_save = false;
 	machine->target = change->to;
 	machine->type->fill(machine, change->to);
+	record_fill(&machine->record);
 	machine_note(machine, to->name, "%s", save->why);
 	take_notes(save, machine);
 	commit(save, machine, on_committed);
@@ -286,6 +272,21 @@ void machine_go_to(struct machine *machine, const struct machine_change *change)
 	assert(machine_state(machine)->next & (1u << change->to));
 	machine->is_resumed = false;
 	write_change(machine, change);
+}
+
+void machine_fill_columns(const struct machine *machine, unsigned to, const struct err *err,
+			  const struct machine_columns *ret)
+{
+	const struct machine_state *state = state_at(machine, to);
+	bool has_failed = err_is_set(err);
+
+	snprintf(*ret->state, sizeof(*ret->state), "%s", state->name);
+	snprintf(*ret->error_code, sizeof(*ret->error_code), "%s",
+		 has_failed ? err_name(err->code) : "");
+	snprintf(*ret->error_text, sizeof(*ret->error_text), "%s", has_failed ? err->msg : "");
+	*ret->is_final = state->flags & MACHINE_FINAL;
+	*ret->updated_ms = clock_wall_ms();
+	*ret->ended_ms = *ret->is_final ? *ret->updated_ms : 0;
 }
 
 void machine_begin(struct machine *machine, const struct machine_change *change)
@@ -322,7 +323,12 @@ static void on_saved(void *data, const struct err *err)
 	if (machine) {
 		if (err && !machine_is_final(machine))
 			give_notes_back(save, machine);
-		machine->type->saved(machine, err);
+		if (err)
+			log_error(machine->type->name, "save", "id=%s error=%s", machine->id,
+				  err->msg);
+		record_written(machine, save->number, err);
+		if (machine->type->saved)
+			machine->type->saved(machine, err);
 	}
 	save_free(save);
 }
@@ -336,6 +342,7 @@ void machine_save(struct machine *machine)
 	machine->must_save = false;
 	machine->type->fill_facts(machine);
 	save = save_new(machine);
+	save->number = machine->record.change;
 	take_notes(save, machine);
 	commit(save, machine, on_saved);
 }

@@ -15,9 +15,11 @@
 #ifndef MIGRD_MACHINE_MACHINE_H
 #define MIGRD_MACHINE_MACHINE_H
 
+#include "machine/record.h"
 #include "store/store.h"
 
 struct machine;
+struct machine_ref;
 
 /* What a restarted daemon does with a machine that it finds in a state. */
 enum machine_restart {
@@ -47,9 +49,9 @@ struct machine_change {
 	const char *why;             /* for the timeline; may be NULL */
 };
 
-/* All but give_up() are required. */
+/* All but saved() and give_up() are required. */
 struct machine_type {
-	const char *name; /* for the fault points */
+	const char *name; /* for the fault points and the log */
 	const struct machine_state *states;
 	unsigned state_count;
 	bool has_no_timeline; /* machine_note() does nothing */
@@ -94,8 +96,9 @@ struct machine {
 	bool is_resumed;     /* a restart found it in this state */
 	bool must_save;      /* the record under way is older than what memory has */
 	uint64_t entered_ms; /* when STATE was entered, on the loop's clock */
-	struct machine_save *unsaved; /* a record that the disk refused */
-	struct loop_timer *retry;     /* repeats its write; NULL once retired */
+	struct machine_record record;
+	struct machine_save *unsaved; /* a record of a state that the disk refused */
+	struct loop_timer *retry;     /* repeats its write, or that of facts; NULL once retired */
 	struct store_timeline_entry *notes; /* timeline entries not on disk yet */
 	size_t note_count;
 };
@@ -111,6 +114,15 @@ void machine_retire(struct machine *machine);
 void machine_fini(struct machine *machine);
 /* NULL: there is none. */
 struct machine *machines_find(const struct machines *machines, const char *id);
+
+/* For what is asynchronous: the machine is looked up again.  NUMBER is the caller's. */
+struct machine_ref *machine_ref_new(const struct machine *machine, uint64_t number);
+/* Frees REF.  RET_NUMBER may be NULL.  NULL: the machine is gone. */
+struct machine *machine_ref_take(struct machine_ref *ref, uint64_t *ret_number);
+
+/* For machine.c. */
+void machines_add(struct machines *machines, const struct machine *machine);
+void machines_remove(struct machines *machines, const struct machine *machine);
 
 /* ---- what there is to know --------------------------------------------- */
 
@@ -133,7 +145,25 @@ void machine_step(struct machine *machine);
 /* For a dormant machine: does what its state says of a restart.  WHY is for give_up(). */
 void machine_restart(struct machine *machine, const struct err *why);
 
-/* ---- beside the states ------------------------------------------------- */
+/* Where the row of a kind has what the rows of most kinds have. */
+struct machine_columns {
+	char (*state)[STORE_ENUM_SIZE];
+	bool *is_final;
+	char (*error_code)[STORE_ENUM_SIZE];
+	char (*error_text)[ERR_MSG_SIZE];
+	int64_t *updated_ms, *ended_ms;
+};
+#define MACHINE_COLUMNS(row)                                                             \
+	&(const struct machine_columns)                                                  \
+	{                                                                                \
+		&(row)->state, &(row)->is_final, &(row)->error_code, &(row)->error_text, \
+			&(row)->updated_ms, &(row)->ended_ms                             \
+	}
+/* Fills them as of now: the state TO, and ERR, if it is set. */
+void machine_fill_columns(const struct machine *machine, unsigned to, const struct err *err,
+			  const struct machine_columns *ret);
+
+/* ---- beside the states: see machine/record.h too ------------------------- */
 
 /* Adds a line to the timeline.  It goes to disk with the next record, so that nothing waits for
  * it.  A final machine takes none. */

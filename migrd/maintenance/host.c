@@ -119,8 +119,7 @@ static void enter(struct maintenance *m, struct maint_host *host, enum maint_hos
 	if (maint_host_is_final(host))
 		host->ended_ms = host->since_ms;
 	forget(host);
-	maint_change(m);
-	host->version = m->version;
+	host->change = maint_change(m);
 	m->is_news = true;
 }
 
@@ -355,7 +354,7 @@ void maint_host_step(struct maintenance *m, struct maint_host *host, uint64_t *w
 	if (deadline_ms)
 		look_in(wait_ms, deadline_ms <= now_ms ? grace_ms(m, host, loop_ms)
 						       : (uint64_t)(deadline_ms - now_ms));
-	if (host->version > m->disk_version || host->is_asking)
+	if (!record_has(&m->machine, host->change) || host->is_asking)
 		return;
 	if (host->again_ms > loop_ms)
 		look_in(wait_ms, host->again_ms - loop_ms);

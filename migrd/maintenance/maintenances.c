@@ -87,7 +87,7 @@ static void on_look(void *data)
 		restart(m);
 	else
 		machine_step(&m->machine);
-	maint_save(m);
+	record_write(&m->machine);
 }
 
 void maints_look(struct maintenances *all)

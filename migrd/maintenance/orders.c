@@ -9,14 +9,15 @@ struct refusal {
 	maintenance_done_fn *done;
 	void *data;
 	struct err err;
-	struct maint_ref *ref;
+	struct machine_ref *ref;
 };
 
 static void on_refused(void *data)
 {
 	struct refusal *refusal = data;
+	struct machine *machine = machine_ref_take(refusal->ref, NULL);
 
-	refusal->done(refusal->data, maint_ref_take(refusal->ref, NULL), &refusal->err);
+	refusal->done(refusal->data, machine ? maint_of(machine) : NULL, &refusal->err);
 	free(refusal);
 }
 
@@ -25,7 +26,7 @@ static void refuse(struct maintenance *m, maintenance_done_fn *done, void *data,
 {
 	struct refusal *refusal = xnew(struct refusal);
 
-	*refusal = (struct refusal){ done, data, *err, maint_ref_new(m, 0) };
+	*refusal = (struct refusal){ done, data, *err, machine_ref_new(&m->machine, 0) };
 	loop_post(m->all->env.loop, on_refused, refusal);
 }
 

@@ -82,7 +82,7 @@ struct maint_host {
 	int64_t since_ms; /* when it came into its state; wall clock */
 	int64_t started_ms, drained_ms, hook_ms, healed_ms, ended_ms;
 	/* Only here. */
-	uint64_t version;  /* of the record that has the state first */
+	uint64_t change;   /* number of the change that the state was */
 	uint64_t epoch;    /* of the state: an answer of a former one is nobody's */
 	unsigned phase;    /* of the state's questions; 0: the first */
 	bool is_asking;    /* an answer is awaited */
@@ -105,14 +105,6 @@ struct maint_detail {
 	char stopping_why[MAINT_WHY_SIZE]; /* "": it is not stopping */
 };
 
-struct maint_wait {
-	STAILQ_ENTRY(maint_wait) link;
-	uint64_t version; /* answered when that is on disk */
-	maintenance_done_fn *done;
-	void *data;
-};
-STAILQ_HEAD(maint_waits, maint_wait);
-
 struct maintenance {
 	struct machine machine;
 	TAILQ_ENTRY(maintenance) link;
@@ -126,13 +118,6 @@ struct maintenance {
 	struct err error;         /* why it ends badly; not set: it does not */
 	size_t waits_for;         /* number of a host; JUDGE_NONE */
 	bool is_news;             /* something that is shown has changed since it was told */
-
-	/* The record: each change has a number. */
-	uint64_t version, filled_version, disk_version;
-	bool is_save_under_way;
-	uint64_t save_again_ms; /* not before, on the loop's clock: the disk has refused the last */
-	struct maint_waits waits;
-
 	struct loop_timer *timer;
 };
 
@@ -157,14 +142,6 @@ static inline struct maintenance *maint_of(struct machine *machine)
 	return CONTAINER_OF(machine, struct maintenance, machine);
 }
 
-/* For what is asynchronous: the maintenance is looked up again. */
-struct maint_ref {
-	struct maintenances *all;
-	char id[ID_UUID_SIZE];
-	uint64_t number; /* of a version, or the epoch of a host */
-	size_t host;
-};
-
 /* ---- maintenances.c ---- */
 /* The one that has not ended; NULL: none. */
 struct maintenance *maints_current(const struct maintenances *all);
@@ -172,20 +149,19 @@ void maints_trim(struct maintenances *all);
 /* Another look at the one that has not ended, soon. */
 void maints_look(struct maintenances *all);
 
-/* ---- record.c: one, and what is on disk of it ---- */
-struct maintenance *maint_new(struct maintenances *all, const char *id);
-void maint_free(struct maintenance *m);
+/* ---- detail.c: what is on disk of one ---- */
+void maint_fill_facts(struct machine *machine);
+/* False: a later version wrote it; sets the error, and the request to NULL. */
 bool maint_decode(struct maintenance *m);
 char *maint_request_text(const struct maintenance_request *request);
+
+/* ---- record.c: one, and what its machine does ---- */
+struct maintenance *maint_new(struct maintenances *all, const char *id);
+void maint_free(struct maintenance *m);
 void maint_hosts_new(struct maintenance *m, size_t count);
-struct maint_ref *maint_ref_new(const struct maintenance *m, uint64_t number);
-/* Frees REF; NULL: the maintenance is gone. */
-struct maintenance *maint_ref_take(struct maint_ref *ref, uint64_t *ret_number);
 void maint_go_to(struct maintenance *m, enum maint_state to, const struct err *err);
-/* Something of the record has changed: it is written soon. */
-void maint_change(struct maintenance *m);
-/* Writes what has changed, and answers what waits for no more than is written. */
-void maint_save(struct maintenance *m);
+/* Something of the record has changed: it is written soon.  The number of the change. */
+uint64_t maint_change(struct maintenance *m);
 void maint_tell(struct maintenance *m);
 /* DONE is called when what has changed until now is on disk. */
 void maint_answer_when_saved(struct maintenance *m, maintenance_done_fn *done, void *data);

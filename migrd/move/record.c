@@ -144,8 +144,6 @@ static void refused(struct machine *machine, const struct err *err)
 	struct move *move = move_of(machine);
 	struct err reason = *err;
 
-	log_error("move", "save", "move=%s state=%s error=%s; trying again", move->row.id,
-		  move->row.state, err->msg);
 	err_wrap(&reason, "cannot record state '%s', trying again", move->row.state);
 	snprintf(move->reason, sizeof(move->reason), "%s", reason.msg);
 	move_tell(move);
@@ -155,8 +153,6 @@ static void saved(struct machine *machine, const struct err *err)
 {
 	struct move *move = move_of(machine);
 
-	if (err)
-		log_error("move", "save", "move=%s error=%s", move->row.id, err->msg);
 	move->store_error = err ? *err : (struct err){ 0 };
 }
 

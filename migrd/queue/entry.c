@@ -16,23 +16,6 @@ static const struct machine_type type;
 
 /* ---- life ------------------------------------------------------------------------ */
 
-struct queue_ref *queue_ref_new(const struct queue_entry *entry)
-{
-	struct queue_ref *ref = xnew(struct queue_ref);
-
-	ref->queue = entry->queue;
-	memcpy(ref->id, entry->row.id, sizeof(ref->id));
-	return ref;
-}
-
-struct queue_entry *queue_ref_take(struct queue_ref *ref)
-{
-	struct queue_entry *entry = queue_find(ref->queue, ref->id);
-
-	free(ref);
-	return entry;
-}
-
 struct queue_entry *queue_entry_new(struct queue *queue, const char *id)
 {
 	struct queue_entry *entry = xnew(struct queue_entry);
@@ -132,19 +115,9 @@ static void fill_facts(struct machine *machine)
 static void fill(struct machine *machine, unsigned to)
 {
 	struct queue_entry *entry = queue_entry_of(machine);
-	struct store_queue_entry *row = &entry->row;
-	const struct machine_state *state = &queue_states[to];
-	bool has_failed = err_is_set(&entry->error);
 
 	fill_facts(machine);
-	snprintf(row->state, sizeof(row->state), "%s", state->name);
-	row->is_final = state->flags & MACHINE_FINAL;
-	row->updated_ms = clock_wall_ms();
-	row->ended_ms = row->is_final ? row->updated_ms : 0;
-	snprintf(row->error_code, sizeof(row->error_code), "%s",
-		 has_failed ? err_name(entry->error.code) : "");
-	snprintf(row->error_text, sizeof(row->error_text), "%s",
-		 has_failed ? entry->error.msg : "");
+	machine_fill_columns(machine, to, &entry->error, MACHINE_COLUMNS(&entry->row));
 }
 
 static bool decode_request(struct queue_entry *entry, struct err *err)
@@ -154,10 +127,9 @@ static bool decode_request(struct queue_entry *entry, struct err *err)
 
 	entry->wish = json_read_back(entry->row.request);
 	entry->request = xnew(struct queue_request);
-	ok = entry->wish ? queue_request_decode(entry->wish, entry->request, faults)
+	ok = entry->wish ? queue_request_decode(entry->wish, entry->request, faults) ||
+				   faults_to_err(faults, err)
 			 : err_set(err, ERR_STORE, "its request is no JSON");
-	if (!ok && entry->wish)
-		faults_to_err(faults, err);
 	if (!ok)
 		free(TAKE_PTR(entry->request));
 	faults_free(faults);
@@ -251,17 +223,9 @@ static void refused(struct machine *machine, const struct err *err)
 {
 	struct queue_entry *entry = queue_entry_of(machine);
 
-	log_error("queue", "save", "entry=%s state=%s error=%s; trying again", entry->row.id,
-		  entry->row.state, err->msg);
 	snprintf(entry->reason, sizeof(entry->reason),
 		 "cannot record that it is %s, trying again: %.300s", entry->row.state, err->msg);
 	queue_tell(entry);
-}
-
-static void saved(struct machine *machine, const struct err *err)
-{
-	if (err)
-		log_error("queue", "save", "entry=%s error=%s", machine->id, err->msg);
 }
 
 static const struct machine_type type = {
@@ -275,7 +239,6 @@ static const struct machine_type type = {
 	.entering = entering,
 	.entered = entered,
 	.refused = refused,
-	.saved = saved,
 	.has_no_timeline = true,
 };
 

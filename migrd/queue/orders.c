@@ -122,7 +122,7 @@ static bool pass_on(struct queue_entry *entry)
 {
 	const struct move_setting setting = setting_of(entry);
 	struct move *move = move_under_way(entry);
-	struct queue_ref *ref;
+	struct machine_ref *ref;
 	struct err ignored;
 
 	if (!move)
@@ -149,7 +149,7 @@ static void on_passed_on_late(void *data, struct move *move, const struct move_c
 void queue_pass_on_late(struct queue_entry *entry, struct move *move)
 {
 	const struct move_setting setting = setting_of(entry);
-	struct queue_ref *ref;
+	struct machine_ref *ref;
 	struct err ignored; /* it has ended */
 
 	if (!entry->detail.is_passing_on)

@@ -116,13 +116,18 @@ static inline struct queue_entry *queue_entry_of(struct machine *machine)
 }
 
 /* For what is asynchronous: the entry is looked up again. */
-struct queue_ref {
-	struct queue *queue;
-	char id[ID_UUID_SIZE];
-};
-struct queue_ref *queue_ref_new(const struct queue_entry *entry);
+static inline struct machine_ref *queue_ref_new(const struct queue_entry *entry)
+{
+	return machine_ref_new(&entry->machine, 0);
+}
+
 /* Frees REF; NULL: the entry is gone. */
-struct queue_entry *queue_ref_take(struct queue_ref *ref);
+static inline struct queue_entry *queue_ref_take(struct machine_ref *ref)
+{
+	struct machine *machine = machine_ref_take(ref, NULL);
+
+	return machine ? queue_entry_of(machine) : NULL;
+}
 
 /* ---- entry.c: one entry, its record, and what is shown of it ---- */
 

@@ -271,19 +271,9 @@ void refresh_detail_decode(struct refresh *refresh)
 static void fill(struct machine *machine, unsigned to)
 {
 	struct refresh *refresh = refresh_of(machine);
-	const struct machine_state *state = &machine->type->states[to];
-	struct store_refresh *row = &refresh->row;
-	bool has_failed = err_is_set(&refresh->error);
 
 	fill_facts(machine);
-	snprintf(row->state, sizeof(row->state), "%s", state->name);
-	row->is_final = state->flags & MACHINE_FINAL;
-	row->updated_ms = clock_wall_ms();
-	row->ended_ms = row->is_final ? row->updated_ms : 0;
-	snprintf(row->error_code, sizeof(row->error_code), "%s",
-		 has_failed ? err_name(refresh->error.code) : "");
-	snprintf(row->error_text, sizeof(row->error_text), "%s",
-		 has_failed ? refresh->error.msg : "");
+	machine_fill_columns(machine, to, &refresh->error, MACHINE_COLUMNS(&refresh->row));
 }
 
 static struct store_change row_of(struct machine *machine)
@@ -351,17 +341,9 @@ static void refused(struct machine *machine, const struct err *err)
 {
 	struct refresh *refresh = refresh_of(machine);
 
-	log_error("refresh", "save", "refresh=%s state=%s error=%s; trying again", refresh->row.id,
-		  refresh->row.state, err->msg);
 	err_text(refresh->reason, "cannot record state '%s', trying again: %s", refresh->row.state,
 		 err->msg);
 	refresh_tell(refresh);
-}
-
-static void saved(struct machine *machine, const struct err *err)
-{
-	if (err)
-		log_error("refresh", "save", "refresh=%s error=%s", machine->id, err->msg);
 }
 
 static void give_up(struct machine *machine, const struct err *why)
@@ -380,7 +362,6 @@ static const struct machine_type type = {
 	.entering = entering,
 	.entered = entered,
 	.refused = refused,
-	.saved = saved,
 	.give_up = give_up,
 	.has_no_timeline = true,
 };

@@ -223,17 +223,9 @@ void save_detail_decode(struct save *save)
 static void fill(struct machine *machine, unsigned to)
 {
 	struct save *save = save_of(machine);
-	const struct machine_state *state = &machine->type->states[to];
 
 	fill_facts(machine);
-	snprintf(save->row.state, sizeof(save->row.state), "%s", state->name);
-	save->row.is_final = state->flags & MACHINE_FINAL;
-	save->row.updated_ms = clock_wall_ms();
-	save->row.ended_ms = save->row.is_final ? save->row.updated_ms : 0;
-	snprintf(save->row.error_code, sizeof(save->row.error_code), "%s",
-		 err_is_set(&save->error) ? err_name(save->error.code) : "");
-	snprintf(save->row.error_text, sizeof(save->row.error_text), "%s",
-		 err_is_set(&save->error) ? save->error.msg : "");
+	machine_fill_columns(machine, to, &save->error, MACHINE_COLUMNS(&save->row));
 }
 
 static struct store_change row(struct machine *machine)
@@ -311,17 +303,9 @@ static void refused(struct machine *machine, const struct err *err)
 {
 	struct save *save = save_of(machine);
 
-	log_error("save", "save", "save=%s state=%s error=%s; trying again", save->row.id,
-		  save->row.state, err->msg);
 	err_text(save->reason, "cannot record state '%s', trying again: %s", save->row.state,
 		 err->msg);
 	save_tell(save);
-}
-
-static void saved(struct machine *machine, const struct err *err)
-{
-	if (err)
-		log_error("save", "save", "save=%s error=%s", machine->id, err->msg);
 }
 
 static void give_up(struct machine *machine, const struct err *why)
@@ -332,7 +316,7 @@ static void give_up(struct machine *machine, const struct err *why)
 #define HOOKS                                                                                \
 	.state_count = SAVE_STATE_COUNT, .fill = fill, .fill_facts = fill_facts, .row = row, \
 	.recorded = recorded, .entering = entering, .entered = entered, .refused = refused,  \
-	.saved = saved, .give_up = give_up, .has_no_timeline = true
+	.give_up = give_up, .has_no_timeline = true
 
 static const struct machine_type *type_of(enum save_kind kind)
 {

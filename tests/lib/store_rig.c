@@ -2,6 +2,7 @@
 #include "store_rig.h"
 
 #include <check.h>
+#include <signal.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -73,6 +74,16 @@ void rig_tear_down(void)
 	store_close(rig.store);
 	loop_free(rig.loop);
 	ck_assert_msg(dir_remove(rig.dir, &err), "%s", err.msg);
+}
+
+void rig_limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 struct answer {

@@ -4,6 +4,7 @@
 #define MIGRD_TESTS_LIB_STORE_RIG_H
 
 #include <check.h>
+#include <sys/resource.h>
 
 #include "store/db.h"
 #include "store/store.h"
@@ -40,6 +41,9 @@ void rig_reopen(void);
 struct err rig_open_fails(void);
 /* Runs the loop until something was answered. */
 void rig_run(void);
+
+/* No file may be made larger than BYTES, as on a full disk; RLIM_INFINITY: there is room again. */
+void rig_limit_files(rlim_t bytes);
 
 /* A timeline entry with the present time, valid until the next call. */
 const struct store_timeline_entry *rig_entry(const char *event, const char *words);

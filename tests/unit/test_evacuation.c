@@ -88,7 +88,7 @@ START_TEST(way_back_that_is_asked_for_twice_is_gone)
 
 	evac_enter_returning(&evac.machine);
 	ck_assert_int_eq(evac.detail.ending, EVAC_ENDING_NONE);
-	ck_assert_uint_eq(evac.version, 1);
+	ck_assert_uint_eq(evac.machine.record.change, 1);
 	evac.detail.ending = EVAC_ENDING_ENDED;
 	evac_enter_returning(&evac.machine);
 	ck_assert_int_eq(evac.detail.ending, EVAC_ENDING_ENDED);

@@ -282,7 +282,7 @@ START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_fail
 	rig_bring_to("transfer");
 	rig_completes();
 	ck_assert(!evac_entries_end(evac, true));
-	evac_save(evac);
+	record_write(&evac->machine);
 	rig_run(); /* it is on disk that the entry is to be cancelled */
 	evac_entries_cancel(evac);
 	rig_run();

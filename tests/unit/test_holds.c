@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "check_main.h"
@@ -98,16 +96,6 @@ static enum err_code result(void)
 	rig_run();
 	ck_assert_uint_eq(answers, before + 1);
 	return answer.code;
-}
-
-static void fill_disk(bool is_full)
-{
-	struct rlimit limit;
-
-	signal(SIGXFSZ, SIG_IGN);
-	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = is_full ? 1 : RLIM_INFINITY;
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 static enum err_code set_cordon(enum cordon_party party, bool on, const char *reason)
@@ -243,7 +231,7 @@ START_TEST(disk_that_refuses_leaves_all_as_it_was)
 	const struct hold_request request = request_of("vm2", "new disks", 3600);
 	int64_t until_ms = holds_find(holds, id)->until_ms;
 
-	fill_disk(true);
+	rig_limit_files(1);
 	begin_add(&request, VM2, NULL);
 	ck_assert_int_eq(result(), ERR_NO_SPACE);
 	ck_assert(!vm_is_held(VM2, NULL));
@@ -256,7 +244,7 @@ START_TEST(disk_that_refuses_leaves_all_as_it_was)
 	ck_assert_int_eq(set_cordon(CORDON_PERSON, true, "firmware"), ERR_NO_SPACE);
 	ck_assert(!cordon_is_on(holds, NULL));
 	ck_assert_uint_eq(events, 1);
-	fill_disk(false);
+	rig_limit_files(RLIM_INFINITY);
 	ck_assert_int_eq(set_cordon(CORDON_PERSON, true, "firmware"), ERR_NONE);
 	holds_remove(holds, id, "bob", on_done, NULL);
 	ck_assert_int_eq(result(), ERR_NONE);
@@ -267,13 +255,13 @@ END_TEST
 START_TEST(expired_hold_that_the_disk_keeps_is_removed_later)
 {
 	add("vm1", VM1, 30);
-	fill_disk(true);
+	rig_limit_files(1);
 	now_ms += 30000;
 	loop_sim_advance_ms(rig.loop, 30000);
 	rig_run();
 	ck_assert_uint_eq(events, 1);
 	ck_assert(!vm_is_held(VM1, NULL));
-	fill_disk(false);
+	rig_limit_files(RLIM_INFINITY);
 	loop_sim_advance_ms(rig.loop, 4999);
 	rig_run();
 	ck_assert_uint_eq(events, 1);

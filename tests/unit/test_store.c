@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The store answers a commit when it is on disk, keeps the order of commits, and does not grow
  * without limit. */
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -385,28 +383,18 @@ END_TEST
 
 /* ---- a full disk ---- */
 
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	signal(SIGXFSZ, SIG_IGN);
-	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes;
-	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 /* On a full disk the old state stays, and writing goes on when there is room again. */
 START_TEST(disk_full_answers_no_space_and_recovers)
 {
 	rig_put_both();
-	limit_files(512 * 1024);
+	rig_limit_files(512 * 1024);
 	put_large(3, ERR_NO_SPACE);
 	rig_load();
 	rig_assert_vm_same(&rig.vms[0], &rig_vm1);
 	store_idle(rig.store);
 	put_large(1, ERR_NO_SPACE);
 
-	limit_files(RLIM_INFINITY);
+	rig_limit_files(RLIM_INFINITY);
 	put_large(2, ERR_NONE);
 	rig_reopen();
 	rig_load();
