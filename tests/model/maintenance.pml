@@ -49,6 +49,8 @@ bool gives_up;             /* a person has said abort */
 mtype:host_state host[HOSTS];
 bool fails[HOSTS];         /* it is filled again, and has failed then */
 bool lost[HOSTS];          /* it has failed, and what it does is not known */
+bool asked[HOSTS];         /* it has been in evacuating */
+bool skips[HOSTS];         /* aborting: it is skipped then */
 
 /* ---- on disk at a host ---- */
 mtype:evac_state evac[HOSTS];
@@ -66,6 +68,7 @@ bool to_empty[HOSTS], to_hook[HOSTS], to_withdraw[HOSTS];
 bool up[HOSTS + 1];        /* coordinators; the last is the conductor's, without SELF */
 byte runners[HOSTS];       /* of hooks; they outlive the coordinator */
 mtype:program_state process[HOSTS];
+bool orphan[HOSTS];        /* of a program that lives: its runner was killed */
 bool booted[HOSTS];        /* by its boot id, since the hook began */
 byte started[HOSTS];       /* programs of hooks */
 bool touched[HOSTS];       /* a person has been there */
@@ -145,6 +148,16 @@ bool sent[HOSTS];          /* it has begun a runner */
 #else
 #define boot_of_mark true
 #endif
+#ifdef M_ORPHAN_RUNS_ON
+#define orphan_is_ended false
+#else
+#define orphan_is_ended true
+#endif
+#ifdef M_SKIPPED_WITHOUT_A_LOOK
+#define is_clean(h) true
+#else
+#define is_clean(h) (!asked[h])
+#endif
 #ifdef M_BAD_HOOK_RETURNS
 #define is_good(h) (hook[h] == good || hook[h] == bad)
 #else
@@ -178,6 +191,13 @@ bool sent[HOSTS];          /* it has begun a runner */
 #else
 #define its_turn(h) (h != C || HOST_FINAL(0))
 #endif
+
+/* One that is being checked again may have been asked to be emptied before. */
+#define give_up(h) \
+	if \
+	:: is_clean(h) -> host[h] = skipped \
+	:: !is_clean(h) -> host[h] = aborting; skips[h] = true \
+	fi
 
 #ifdef RETURNS
 #define fail_empty(h) host[h] = returning; fails[h] = true
@@ -227,13 +247,19 @@ end_idle:
 	:: atomic { up[C] && host[h] == checking && posts_early && !to_empty[h] -> to_empty[h] = true }
 	:: atomic { up[C] && host[h] == checking && up[h] && !gives_up ->
 		if
-		:: IS_EMPTIED(h) -> host[h] = skipped       /* somebody else's */
-		:: !IS_EMPTIED(h) -> host[h] = evacuating
+		:: IS_EMPTIED(h) && !(ours[h] && asked[h]) -> give_up(h)    /* somebody else's */
+		:: IS_EMPTIED(h) && ours[h] && asked[h] -> host[h] = evacuating
+		:: !IS_EMPTIED(h) -> host[h] = evacuating; asked[h] = true
 		fi }
-	:: atomic { up[C] && host[h] == checking && (gives_up || !up[h]) -> host[h] = skipped }
+	:: atomic { up[C] && host[h] == checking && (gives_up || !up[h]) -> give_up(h) }
+	/* it is held now, or its hook is not needed any more */
+	:: atomic { up[C] && host[h] == checking && asked[h] && up[h] -> give_up(h) }
 
 	/* the request is made again until it is there */
 	:: atomic { up[C] && host[h] == evacuating && !to_empty[h] && !known[h] -> to_empty[h] = true }
+	/* the plan of its check is not that of now; a request of before may still be on its way */
+	:: atomic { up[C] && host[h] == evacuating && !gives_up && up[h] && !known[h] && faults > 0 ->
+		faults--; host[h] = checking }
 	:: atomic { up[C] && host[h] == evacuating && !gives_up && up[h] && ours[h] && evac[h] == drained ->
 		host[h] = hooking }
 	:: atomic { up[C] && host[h] == evacuating && !gives_up && up[h] && known[h] &&
@@ -254,8 +280,9 @@ end_idle:
 	:: atomic { up[C] && host[h] == aborting && up[h] && (known[h] || nothing_is_an_end) &&
 		    (evac[h] == ended || evac[h] == no_evac || (!ours[h] && IS_EMPTIED(h))) ->
 		if
-		:: gives_up -> host[h] = aborted
-		:: !gives_up -> host[h] = failed
+		:: skips[h] -> host[h] = skipped
+		:: !skips[h] && gives_up -> host[h] = aborted
+		:: !skips[h] && !gives_up -> host[h] = failed
 		fi }
 	/* it does not answer any more */
 	:: atomic { up[C] && host[h] == aborting && !up[h] && faults > 0 -> faults--;
@@ -358,8 +385,12 @@ end_idle:
 	/* its timeout */
 	:: atomic { up[h] && hook[h] == runs && faults > 0 && process[h] == none -> faults--;
 		hook[h] = bad; mark[h] = mark[h] || mark_by_who_gives_up }
-	:: atomic { up[h] && hook[h] == runs && faults > 0 && process[h] == lives -> faults--;
+	:: atomic { up[h] && hook[h] == runs && faults > 0 && process[h] == lives && !orphan[h] -> faults--;
 		hook[h] = bad; process[h] = ended_bad }
+	/* nobody keeps the deadline of a program whose runner was killed */
+	:: atomic { up[h] && hook[h] == runs && orphan[h] && process[h] == lives ->
+		hook[h] = unknown;
+		process[h] = (orphan_is_ended -> gone : lives) }
 	:: atomic { up[h] && hook[h] == runs && mark[h] && process[h] == ended_good -> hook[h] = good }
 	:: atomic { up[h] && hook[h] == runs && mark[h] && process[h] == ended_bad -> hook[h] = bad }
 	:: atomic { up[h] && hook[h] == runs && mark[h] && process[h] == gone && !booted[h] ->
@@ -392,11 +423,12 @@ end_idle:
 	:: atomic { process[h] == lives -> process[h] = gone; booted[h] = true; runners[h] = 0;
 		up[h] = false; sent[h] = false }
 #else
-	:: atomic { process[h] == lives -> process[h] = ended_good }
+	:: atomic { process[h] == lives -> process[h] = (orphan[h] -> gone : ended_good) }
 	/* it restarts the coordinator of its host */
 	:: atomic { process[h] == lives && up[h] && faults > 0 -> faults--; up[h] = false; sent[h] = false }
 #endif
-	:: atomic { process[h] == lives && faults > 0 -> faults--; process[h] = ended_bad }
+	:: atomic { process[h] == lives && faults > 0 && !orphan[h] -> faults--; process[h] = ended_bad }
+	:: atomic { process[h] == lives && faults > 0 && !orphan[h] -> faults--; orphan[h] = true }
 	:: atomic { process[h] == lives && faults > 0 -> faults--; process[h] = gone }
 	od
 }
@@ -469,7 +501,8 @@ end_idle:
  * known. */
 #define IS_RIGHT(h) (touched[h] || lost[h] || \
 	((host[h] != done || (evac[h] == ended && !cordon[h] && hook[h] == good)) && \
-	 (host[h] != skipped || (evac[h] == no_evac && !cordon[h] && hook[h] == no_hook)) && \
+	 (host[h] != skipped || ((evac[h] == no_evac || (asked[h] && evac[h] == ended)) && !cordon[h] && \
+				 hook[h] == no_hook)) && \
 	 (host[h] != aborted || ((evac[h] == no_evac || evac[h] == ended) && !cordon[h])) && \
 	 (!(hook[h] == bad || hook[h] == unknown) || host[h] == aborted || \
 	  (host[h] == failed && (!rests_empty || (evac[h] == drained && cordon[h]))))))
