@@ -110,8 +110,9 @@ static int add_files(posix_spawn_file_actions_t *files, const struct proc_args *
 	return rc;
 }
 
-static int set_attributes(posix_spawnattr_t *attr)
+static int set_attributes(posix_spawnattr_t *attr, const struct proc_args *args)
 {
+	const int group = args->in_session ? POSIX_SPAWN_SETPGROUP : POSIX_SPAWN_SETSID;
 	sigset_t all, none;
 	int rc;
 
@@ -121,8 +122,10 @@ static int set_attributes(posix_spawnattr_t *attr)
 	if (rc == 0)
 		rc = posix_spawnattr_setsigmask(attr, &none);
 	if (rc == 0)
-		rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-							    POSIX_SPAWN_SETSIGMASK);
+		rc = posix_spawnattr_setpgroup(attr, 0);
+	if (rc == 0)
+		rc = posix_spawnattr_setflags(attr, (short)(group | POSIX_SPAWN_SETSIGDEF |
+							    POSIX_SPAWN_SETSIGMASK));
 	return rc;
 }
 
@@ -148,7 +151,7 @@ static int spawn(const struct proc_args *args, int log_fd, pid_t *ret_pid)
 		abort();
 	rc = add_files(&files, args, log_fd);
 	if (rc == 0)
-		rc = set_attributes(&attr);
+		rc = set_attributes(&attr, args);
 	if (rc == 0)
 		rc = posix_spawnp(ret_pid, args->argv[0], &files, &attr, mutable_argv(args->argv),
 				  environ);

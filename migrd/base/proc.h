@@ -28,6 +28,7 @@ struct proc_args {
 	size_t keep_fd_count;
 	const char *log_path; /* stdout and stderr are appended there; NULL: inherited */
 	int output_fd;        /* stdout and stderr, instead of LOG_PATH; 0: none */
+	bool in_session;      /* of ours, in a group of its own; not in a session of its own */
 };
 
 /* Starts a process in a session of its own, stdin from /dev/null, signals at

@@ -2,6 +2,7 @@
 /* Whether a hook is needed: its only_if is run, and nothing is recorded or begun. */
 #include <signal.h>
 
+#include "hook/cut.h"
 #include "hook/priv.h"
 
 /* migrd-hook keeps HOOK_CHECK_S; so long it may take beside. */
@@ -26,7 +27,6 @@ static void check_free(struct hook_check *check)
 	hooks->check_count--;
 	proc_free(check->runner);
 	loop_timer_free(check->timer);
-	hook_files_remove(hooks->dir, check->id);
 	free(check);
 }
 
@@ -46,30 +46,100 @@ static bool judge(const struct hook_end *end, bool *ret_needed, struct err *err)
 			       end->number);
 	case HOOK_HOW_KILLED:
 	case HOOK_HOW_NOT_STARTED:
+	case HOOK_HOW_CUT:
+	case HOOK_HOW_UNANSWERED:
+	case HOOK_HOW_BEGUN:
 	case HOOK_HOW_COUNT:
 		break;
 	}
 	return err_set(err, ERR_CONFLICT, "only_if cannot be started: %.400s", end->output);
 }
 
-static void finish(struct hook_check *check)
+/* What its files say, read and removed off the loop; what migrd-hook has left running if it was
+ * ended before is ended. */
+struct reading {
+	struct work work;
+	struct hooks *hooks;
+	char *dir;
+	char id[HOOK_ID_SIZE];
+	bool has_ended;
+	struct hook_end end;
+	struct err err;
+};
+
+static void run_reading(struct work *work)
 {
-	struct hook_end *end = xnew(struct hook_end);
-	struct err err = { 0 };
-	const bool ok = hook_files_end(check->hooks->dir, check->id, end, &err) &&
-			judge(end, &check->run.needed, &err);
+	struct reading *reading = CONTAINER_OF(work, struct reading, work);
+	struct hook_runner runner;
+	struct err err;
+
+	reading->has_ended =
+		hook_files_end(reading->dir, reading->id, &reading->end, &reading->err);
+	if (!reading->has_ended && hook_files_runner(reading->dir, reading->id, &runner, &err))
+		hook_cut_blocking(reading->dir, reading->id, runner.id, &reading->end);
+	hook_files_remove(reading->dir, reading->id);
+}
+
+static struct hook_check *check_find(const struct hooks *hooks, const char *id)
+{
+	struct hook_check *check;
+
+	TAILQ_FOREACH(check, &hooks->checks, link)
+	{
+		if (strcmp(check->id, id) == 0)
+			return check;
+	}
+	return NULL;
+}
+
+bool hook_check_is_known(const struct hooks *hooks, const char *id)
+{
+	return check_find(hooks, id);
+}
+
+static void answer(struct hook_check *check, const struct reading *reading)
+{
+	struct err err = reading->err;
+	const bool ok = reading->has_ended && judge(&reading->end, &check->run.needed, &err);
 
 	if (!ok)
 		err_wrap(&err, "hook '%s': is it needed?", check->run.name);
 	check->done(check->data, ok ? &check->run : NULL, ok ? NULL : &err);
-	free(end);
-	check_free(check);
+}
+
+static void on_read(struct work *work)
+{
+	struct reading *reading = CONTAINER_OF(work, struct reading, work);
+	struct hook_check *check = check_find(reading->hooks, reading->id);
+
+	if (check) {
+		answer(check, reading);
+		check_free(check);
+	}
+	free(reading->dir);
+	free(reading);
+}
+
+static void finish(struct hook_check *check)
+{
+	struct hooks *hooks = check->hooks;
+	struct reading *reading = xnew(struct reading);
+
+	loop_timer_stop(check->timer);
+	reading->work = (struct work){ .run = run_reading, .done = on_read };
+	reading->hooks = hooks;
+	reading->dir = xstrdup(hooks->dir);
+	memcpy(reading->id, check->id, sizeof(reading->id));
+	worker_submit(hooks->worker, &reading->work);
 }
 
 static void on_ended(void *data, int status)
 {
+	struct hook_check *check = data;
+
 	(void)status;
-	finish(data);
+	proc_free(TAKE_PTR(check->runner));
+	finish(check);
 }
 
 /* It had ended before it was watched, or does not end. */

@@ -20,6 +20,9 @@ static const char *const how_names[] = {
 	[HOOK_HOW_NOT_STARTED] = "not-started",
 	[HOOK_HOW_NOT_NEEDED] = "not-needed",
 	[HOOK_HOW_UNDECIDED] = "undecided",
+	[HOOK_HOW_CUT] = "cut",
+	[HOOK_HOW_UNANSWERED] = "unanswered",
+	[HOOK_HOW_BEGUN] = "begun",
 	[HOOK_HOW_COUNT] = NULL,
 };
 
@@ -106,7 +109,7 @@ static bool parse_head(const char *line, struct hook_end *ret)
 	return false;
 }
 
-bool hook_files_end(const char *dir, const char *hook_id, struct hook_end *ret, struct err *err)
+static bool read_end(const char *dir, const char *hook_id, struct hook_end *ret, struct err *err)
 {
 	CLEANUP(free_charp) char *path = path_of(dir, hook_id, "end");
 	CLEANUP(free_charp) char *text = NULL;
@@ -124,6 +127,29 @@ bool hook_files_end(const char *dir, const char *hook_id, struct hook_end *ret, 
 	memcpy(end.output, text + head, end.output_len);
 	*ret = end;
 	return true;
+}
+
+bool hook_files_is_begun(const char *dir, const char *hook_id)
+{
+	struct hook_end *end = xnew(struct hook_end);
+	struct err err;
+	const bool ret = read_end(dir, hook_id, end, &err) && end->how == HOOK_HOW_BEGUN;
+
+	free(end);
+	return ret;
+}
+
+bool hook_files_end(const char *dir, const char *hook_id, struct hook_end *ret, struct err *err)
+{
+	struct hook_end *end = xnew(struct hook_end);
+	bool ok = read_end(dir, hook_id, end, err);
+
+	if (ok && end->how == HOOK_HOW_BEGUN)
+		ok = err_set(err, ERR_NOT_FOUND, "hook '%s' has not ended", hook_id);
+	if (ok)
+		*ret = *end;
+	free(end);
+	return ok;
 }
 
 void hook_files_remove(const char *dir, const char *hook_id)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a hook is now, and what follows from that. */
 #include <signal.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/log.h"
 #include "hook/priv.h"
 
 /* migrd-hook keeps the deadline; so long it may take for the end of the program and its file. */
@@ -27,89 +24,61 @@ static void compare(const struct hook *hook, const char *boot_id, const char *pr
 		facts->is_other_boot || strcmp(process, hook->hooks->process) != 0;
 }
 
-/* Of seal(): nobody runs it, and nobody will. */
-static bool is_seal(const struct hook_runner *runner)
-{
-	return runner->id.start_time == 0;
-}
-
 /* Nobody has said that he runs it. */
-static enum hook_where look_without_runner(struct hook *hook, const struct err *why,
-					   struct hook_end *ret_end)
+static enum hook_where where_unbegun(struct hook *hook, bool is_sealed)
 {
-	const struct hooks *hooks = hook->hooks;
 	struct err err;
 
-	if (why->code != ERR_NOT_FOUND) {
-		log_error("hook", "read", "id=%s error=%s", hook->row.id, why->msg);
-		return HOOK_WHERE_GONE;
-	}
-	if (!hook->is_begun)
+	if (!hook->is_begun && !is_sealed)
 		return HOOK_WHERE_NOWHERE;
-	err_set(&err, ERR_INTERNAL, "'%s' has ended before it ran anything: can it write to '%s'?",
-		hooks->env.program, hooks->dir);
+	if (is_sealed)
+		err_set(&err, ERR_INTERNAL, "it was given up before it was begun");
+	else
+		err_set(&err, ERR_INTERNAL,
+			"'%s' has ended before it ran anything: can it write to '%s'?",
+			hook->hooks->env.program, hook->hooks->dir);
 	hook_not_started(hook, &err);
-	*ret_end = *hook->answer;
 	return HOOK_WHERE_ENDED;
 }
 
-/* RET_END is set if it has ended. */
-static enum hook_where look_at_program(struct hook *hook, struct hook_facts *facts,
-				       struct hook_end *ret_end)
-{
-	const char *dir = hook->hooks->dir, *id = hook->row.id;
-	struct hook_runner runner;
-	struct err err;
-
-	if (hook->runner)
-		return HOOK_WHERE_RUNS;
-	if (!hook_files_runner(dir, id, &runner, &err))
-		return look_without_runner(hook, &err, ret_end);
-	if (is_seal(&runner)) {
-		err_set(&err, ERR_INTERNAL, "it was given up before it was begun");
-		hook_not_started(hook, &err);
-		*ret_end = *hook->answer;
-		return HOOK_WHERE_ENDED;
-	}
-	/* One of another boot than that of the record began after that boot. */
-	compare(hook, runner.boot_id, runner.process, facts);
-	if (hook_files_end(dir, id, ret_end, &err))
-		return HOOK_WHERE_ENDED;
-	if (!facts->is_other_boot)
-		hook_watch(hook, runner.id);
-	if (hook->runner)
-		return HOOK_WHERE_RUNS;
-	/* It may have ended between the two looks. */
-	return hook_files_end(dir, id, ret_end, &err) ? HOOK_WHERE_ENDED : HOOK_WHERE_GONE;
-}
-
-static enum hook_where look_at(struct hook *hook, struct hook_facts *facts,
-			       struct hook_end *ret_end)
+/* SEEN: of a program that is not watched, and was not answered for. */
+static enum hook_where where_of(struct hook *hook, const struct hook_seen *seen,
+				struct hook_facts *facts)
 {
 	compare(hook, hook->row.boot_id, hook->detail.process, facts);
-	if (hook->answer) {
-		*ret_end = *hook->answer;
+	if (hook->answer)
 		return HOOK_WHERE_ENDED;
+	if (hook->runner)
+		return HOOK_WHERE_RUNS;
+	if (seen && seen->where == HOOK_WHERE_NOWHERE)
+		return where_unbegun(hook, seen->is_sealed);
+	if (seen) {
+		/* One of another boot than that of the record began after that boot. */
+		if (seen->runner.boot_id[0])
+			compare(hook, seen->runner.boot_id, seen->runner.process, facts);
+		return seen->where;
 	}
-	if (!hook_is_url(hook))
-		return look_at_program(hook, facts, ret_end);
 	if (hook->is_begun)
 		return HOOK_WHERE_RUNS;
 	return hook->is_recovered ? HOOK_WHERE_GONE : HOOK_WHERE_NOWHERE;
 }
 
-static struct hook_verdict judge(struct hook *hook, struct hook_facts *facts, struct hook_end *end)
+static struct hook_facts facts_of(struct hook *hook, const struct hook_seen *seen)
 {
-	*facts = (struct hook_facts){
+	struct hook_facts facts = {
 		.timeout_s = hook->detail.timeout_s,
 		.reboots = hook->detail.reboots,
 		.restarts = hook->detail.restarts,
 		.is_url = hook_is_url(hook),
+		.is_told = hook->is_sent || hook->detail.is_told,
 		.is_late = left_ms(hook) <= 0,
-		.end = end,
 	};
-	facts->where = look_at(hook, facts, end);
-	return hook_judge(facts);
+
+	facts.where = where_of(hook, seen, &facts);
+	facts.is_begun = facts.where == HOOK_WHERE_ENDED || (seen && seen->is_begun);
+	if (facts.where == HOOK_WHERE_ENDED)
+		facts.end = hook->answer ? hook->answer : &seen->end;
+	return facts;
 }
 
 /* ---- what follows ------------------------------------------------------------------- */
@@ -141,15 +110,13 @@ static void begin(struct hook *hook)
 }
 
 /* migrd-hook has lived for longer than it may, whatever the clock of the wall says, which may have
- * been set.  It is not ended before: its program would run on, and nobody would know. */
+ * been set.  It is not ended before, as its program would be cut off. */
 static bool is_runner_late(const struct hook *hook)
 {
-	struct hook_runner runner;
 	struct proc_use use;
-	struct err ignored;
+	struct err gone;
 
-	return !hook_files_runner(hook->hooks->dir, hook->row.id, &runner, &ignored) ||
-	       !proc_use(runner.id, &use, &ignored) ||
+	return !proc_use(hook->runner_id, &use, &gone) ||
 	       use.lived_ms > hook->detail.timeout_s * 1000 + RUNNER_LATE_MS;
 }
 
@@ -168,47 +135,52 @@ static void wait_on(struct hook *hook, const struct hook_verdict *verdict)
 	hook_tell(hook);
 }
 
-/* True: nobody can begin its program any more; a migrd-hook that was started and has not run yet
- * finds the file, and ends.  False: it is to be looked at again. */
-static bool seal(struct hook *hook)
+/* With its url, nothing can begin but what was sent. */
+static void end(struct hook *hook, const struct hook_verdict *verdict,
+		const struct hook_facts *facts, const struct hook_seen *seen)
 {
-	struct hooks *hooks = hook->hooks;
-	struct hook_runner runner = { .id = { .pid = getpid() } };
-	struct err err = { 0 };
-
-	if (hook_is_url(hook) || hook_files_runner(hooks->dir, hook->row.id, &runner, &err) ||
-	    err.code != ERR_NOT_FOUND)
-		return true;
-	snprintf(runner.boot_id, sizeof(runner.boot_id), "%s", hooks->boot_id);
-	snprintf(runner.process, sizeof(runner.process), "%s", hooks->process);
-	if (dir_make(hooks->dir, 0700, &err) &&
-	    hook_files_claim(hooks->dir, hook->row.id, &runner, &err))
-		return true;
-	if (err.code == ERR_EXISTS)
-		free(TAKE_PTR(hook->answer));
+	if (hook_is_url(hook) || (seen && seen->is_claimed))
+		hook_end_it(hook, verdict, facts->end);
 	else
-		log_error("hook", "seal", "id=%s error=%s", hook->row.id, err.msg);
-	hook_look_in(hooks, err.code == ERR_EXISTS ? 0 : HOOK_RETRY_MS);
-	return false;
+		hook_seal(hook, verdict, facts->end);
+}
+
+static void go_on(struct hook *hook, const struct hook_seen *seen)
+{
+	struct hook_facts facts = facts_of(hook, seen);
+	struct hook_verdict verdict = hook_judge(&facts);
+
+	if (verdict.next == HOOK_NEXT_BEGIN && may_still_begin(hook, &verdict)) {
+		begin(hook);
+		hook_follow(hook);
+		return;
+	}
+	if (verdict.next == HOOK_NEXT_WAIT)
+		wait_on(hook, &verdict);
+	else
+		end(hook, &verdict, &facts, seen);
+	if (!hook->is_saving && hook->is_sent && !hook->detail.is_told)
+		hook_write_told(hook);
+}
+
+void hook_follow_seen(struct hook *hook, const struct hook_seen *seen)
+{
+	if (seen->where == HOOK_WHERE_RUNS) {
+		hook_watch(hook, seen->runner.id);
+		if (!hook->runner) { /* it has ended since */
+			hook_follow(hook);
+			return;
+		}
+	}
+	go_on(hook, seen);
 }
 
 void hook_follow(struct hook *hook)
 {
-	struct hook_end *end;
-	struct hook_facts facts;
-	struct hook_verdict verdict;
-
-	if (hook->is_saving)
+	if (hook->is_saving || hook->is_working)
 		return;
-	end = xnew(struct hook_end);
-	verdict = judge(hook, &facts, end);
-	if (verdict.next == HOOK_NEXT_BEGIN && may_still_begin(hook, &verdict)) {
-		begin(hook);
-		verdict = judge(hook, &facts, end);
-	}
-	if (verdict.next == HOOK_NEXT_WAIT)
-		wait_on(hook, &verdict);
-	else if (seal(hook))
-		hook_end_it(hook, &verdict, facts.where == HOOK_WHERE_ENDED ? end : NULL);
-	free(end);
+	if (hook_is_url(hook) || hook->answer || hook->runner)
+		go_on(hook, NULL);
+	else
+		hook_look(hook);
 }

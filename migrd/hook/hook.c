@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "hook/priv.h"
 
@@ -343,8 +344,9 @@ struct hooks *hooks_new(const struct hooks_env *env, struct hook_sections *secti
 	TAILQ_INIT(&hooks->checks);
 	identify(hooks);
 	hooks->timer = loop_timer_new(env->loop, on_timer, hooks);
+	hooks->worker = worker_new(env->loop, "hooks", 1);
 	hooks->notify = notify_new(env->loop, hook_sections_take_parties(sections), err);
-	if (hooks->notify)
+	if (hooks->notify && dir_make(hooks->dir, 0700, err))
 		return hooks;
 	hooks_free(hooks);
 	return NULL;
@@ -373,6 +375,7 @@ void hooks_recover(struct hooks *hooks)
 {
 	struct hook *hook = running(hooks);
 
+	hook_files_clean(hooks);
 	if (hook)
 		hook_follow(hook);
 }
@@ -386,6 +389,7 @@ void hooks_clear(struct hooks *hooks)
 	hooks->is_closing = true;
 	hook_checks_clear(hooks);
 	notify_free(TAKE_PTR(hooks->notify));
+	worker_free(TAKE_PTR(hooks->worker));
 	loop_timer_free(TAKE_PTR(hooks->timer));
 	while ((hook = TAILQ_FIRST(&hooks->list)))
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */

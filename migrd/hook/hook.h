@@ -50,7 +50,8 @@ struct hooks *hooks_new(const struct hooks_env *env, struct hook_sections *secti
 /* A reload: SECTIONS is taken over.  A hook that runs keeps what its section said. */
 void hooks_set(struct hooks *hooks, struct hook_sections *sections);
 void hooks_add_row(struct hooks *hooks, struct store_hook *row);
-/* Looks what has come of those that ran; begins none twice. */
+/* Looks what has come of those that ran; begins none twice.  Files that a crash has left are
+ * removed. */
 void hooks_recover(struct hooks *hooks);
 /* Programs run on. */
 void hooks_clear(struct hooks *hooks);

@@ -18,6 +18,9 @@ struct hook_facts {
 	uint64_t timeout_s;
 	bool reboots, restarts; /* of its section when it was begun */
 	bool is_url;
+	bool is_begun; /* a program: it was, as its files say; it is not only its only_if that was
+			*/
+	bool is_told;  /* a url: its request was sent, as this process or the record knows */
 	/* Since it was begun or, if it was not, asked for: */
 	bool is_other_boot, is_other_process; /* of the host; of the coordinator */
 	bool is_late;                         /* timeout_s is over */

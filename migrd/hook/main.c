@@ -229,6 +229,15 @@ static void not_started(struct hook_end *end, const char *why)
 	keep(end, why, strlen(why));
 }
 
+/* A boot that comes now is the program's, and not one in which it was only about to begin. */
+static void note_begun(const struct args *args)
+{
+	static const struct hook_end begun = { .how = HOOK_HOW_BEGUN };
+	struct err unknown_then;
+
+	hook_files_write_end(args->dir, args->id, &begun, &unknown_then);
+}
+
 static void run(const struct args *args, const char *command, uint64_t until_ms,
 		struct hook_end *end)
 {
@@ -247,8 +256,14 @@ static void run(const struct args *args, const char *command, uint64_t until_ms,
 	}
 	out = fds[0];
 	(void)fcntl(out, F_SETFL, O_NONBLOCK);
-	ok = proc_spawn(&(struct proc_args){ .argv = argv, .output_fd = fds[1] }, &id, &err);
+	/* In this session, so that it is found also when this process was ended from outside. */
+	ok = proc_spawn(&(struct proc_args){ .argv = argv,
+					     .output_fd = fds[1],
+					     .in_session = true },
+			&id, &err);
 	close(fds[1]);
+	if (ok && command == args->command)
+		note_begun(args);
 	if (ok)
 		watch(args, id.pid, out, until_ms, end);
 	else
@@ -283,8 +298,7 @@ static bool shut_in(const struct args *args)
 		dup2(null, fd);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	return null >= 0 && close_range(STDERR_FILENO + 1, ~0u, 0) == 0 && chdir("/") == 0 &&
-	       setenv("MIGRD_HOOK", args->name, 1) == 0 &&
-	       setenv("MIGRD_HOOK_ID", args->id, 1) == 0;
+	       setenv("MIGRD_HOOK", args->name, 1) == 0 && setenv(HOOK_ENV_ID, args->id, 1) == 0;
 }
 
 static bool claim(const struct args *args)

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "base/mem.h"
+#include "base/work.h"
 #include "hook/files.h"
 #include "hook/hook.h"
 #include "hook/judge.h"
@@ -29,6 +30,7 @@ struct hook_detail {
 	uint64_t timeout_s;
 	bool reboots, restarts;
 	char process[HOOK_PROCESS_SIZE]; /* of the coordinator that was asked for it */
+	bool is_told;                    /* its request to the url was sent */
 	/* its end */
 	bool is_not_needed, has_exit;
 	int64_t exit;
@@ -42,9 +44,12 @@ struct hook {
 	char reason[HOOK_REASON_SIZE]; /* what it waits for */
 	bool is_new;                   /* not on disk yet */
 	bool is_saving;
+	bool is_working;         /* its files are being looked at or written (look.c) */
 	bool is_recovered;       /* its record is of an earlier process of this coordinator */
 	bool is_begun;           /* by this process */
+	bool is_sent;            /* by this process, to the url; soon in the record, too */
 	struct proc *runner;     /* migrd-hook, while it is there; NULL with a url */
+	struct proc_id runner_id;
 	struct hook_end *answer; /* of the url; or why the program could not be started */
 	long http_status;        /* 0: none */
 	TAILQ_ENTRY(hook) link;
@@ -60,6 +65,7 @@ struct hooks {
 	char boot_id[ID_UUID_SIZE], process[HOOK_PROCESS_SIZE]; /* of now */
 	struct hook_list list; /* in the order in which they were asked for */
 	struct loop_timer *timer;
+	struct worker *worker;         /* for files; one thread */
 	struct hook_check_list checks; /* under way */
 	unsigned check_count, check_number;
 	bool is_closing;
@@ -94,11 +100,36 @@ struct hook_pending {
 void hook_write(struct hook *hook, struct hook_pending *pending, enum hook_state state);
 void hook_end_it(struct hook *hook, const struct hook_verdict *verdict,
 		 const struct hook_end *end /* or NULL */);
+/* That its url was told. */
+void hook_write_told(struct hook *hook);
 bool hook_detail_read(const char *text, struct hook_detail *ret);
 enum hook_state hook_state_of(const char *name);
 
 /* follow.c: begins it if it was not, and waits for it or ends it. */
 void hook_follow(struct hook *hook);
+struct hook_seen;
+void hook_follow_seen(struct hook *hook, const struct hook_seen *seen);
+
+/* look.c: its files and processes; each ends in another call of follow.c or record.c. */
+struct hook_seen {
+	enum hook_where where;
+	bool is_claimed;           /* there is a file that says who runs it, so nobody begins it */
+	bool is_sealed;            /* NOWHERE: and nobody will */
+	bool is_begun;             /* its program was */
+	struct hook_runner runner; /* IS_CLAIMED; no boot id: it cannot be read */
+	struct hook_end end;       /* ENDED */
+};
+void hook_look(struct hook *hook);
+/* Ends it, when nobody can begin its program any more. */
+void hook_seal(struct hook *hook, const struct hook_verdict *verdict,
+	       const struct hook_end *end /* or NULL */);
+
+/* clean.c: files of what is no hook any more. */
+/* What crashes have left of checks, and beside the files of hooks; and those of hooks that are not
+ * known any more. */
+void hook_files_clean(struct hooks *hooks);
+/* Those of the hook HOOK_ID, which is not known any more. */
+void hook_files_forget(struct hooks *hooks, const char *hook_id);
 
 /* program.c: migrd-hook. */
 struct hook_command {
@@ -121,5 +152,6 @@ void hook_keep_words(struct hook_end *end, const char *words, size_t len);
 void hook_check(struct hooks *hooks, const struct hook_section *section, hook_done_fn *done,
 		void *data);
 void hook_checks_clear(struct hooks *hooks);
+bool hook_check_is_known(const struct hooks *hooks, const char *id); /* of its files */
 
 #endif

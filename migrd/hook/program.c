@@ -4,7 +4,6 @@
 #include <inttypes.h>
 
 #include "base/fault.h"
-#include "base/file.h"
 #include "hook/priv.h"
 
 bool hook_spawn(const struct hooks *hooks, const struct hook_command *command,
@@ -42,9 +41,8 @@ bool hook_spawn(const struct hooks *hooks, const struct hook_command *command,
 	assert(count < ARRAY_LEN(argv));
 	*ret_id = (struct proc_id){ 0 };
 	/* One that has ended already is not there: what it has written tells. */
-	return dir_make(hooks->dir, 0700, err) &&
-	       (proc_spawn(&(struct proc_args){ .argv = argv }, ret_id, err) ||
-		err->code == ERR_NOT_FOUND);
+	return proc_spawn(&(struct proc_args){ .argv = argv }, ret_id, err) ||
+	       err->code == ERR_NOT_FOUND;
 }
 
 static void on_ended(void *data, int status)
@@ -60,6 +58,7 @@ void hook_watch(struct hook *hook, struct proc_id id)
 {
 	struct err gone;
 
+	hook->runner_id = id;
 	hook->runner = proc_watch(hook->hooks->env.loop, id, on_ended, hook, &gone);
 }
 

@@ -18,6 +18,7 @@ static const struct json_field detail_fields[] = {
 	JSON_SHOWN(D, reboots, ""),
 	JSON_SHOWN(D, restarts, ""),
 	JSON_SHOWN(D, process, ""),
+	JSON_SHOWN_IF(D, is_told, ""),
 	JSON_SHOWN_IF(D, is_not_needed, ""),
 	JSON_SHOWN_IF(D, exit, "", .present_offset = offsetof(D, has_exit)),
 	JSON_SHOWN_IF(D, reason, ""),
@@ -51,21 +52,49 @@ static void pending_free(struct hook_pending *pending)
 	free(pending);
 }
 
+static bool is_before(const struct hook *a, const struct hook *b)
+{
+	return a->row.ended_ms != b->row.ended_ms ? a->row.ended_ms < b->row.ended_ms
+						  : strcmp(a->row.id, b->row.id) < 0;
+}
+
+/* The one that ended first or last of those that have; NULL: none has. */
+static struct hook *ended(const struct hooks *hooks, bool is_first, size_t *ret_count)
+{
+	struct hook *hook, *ret = NULL;
+
+	*ret_count = 0;
+	TAILQ_FOREACH(hook, &hooks->list, link)
+	{
+		if (!hook->row.is_final)
+			continue;
+		(*ret_count)++;
+		if (!ret || is_before(hook, ret) == is_first)
+			ret = hook;
+	}
+	return ret;
+}
+
+/* After all that have ended, also if the clock of the wall was set back since: the store keeps the
+ * newest by that, and who asks for one that it has forgotten would have it run once more. */
+static int64_t end_ms(const struct hooks *hooks)
+{
+	size_t count;
+	const struct hook *last = ended(hooks, false, &count);
+	const int64_t now_ms = hook_now_ms(hooks);
+
+	return last && last->row.ended_ms >= now_ms ? last->row.ended_ms + 1 : now_ms;
+}
+
 /* As the store does it (schema/sql/013-hook.sql). */
 static void trim(struct hooks *hooks)
 {
-	struct hook *hook, *next;
-	size_t ended = 0;
+	struct hook *hook;
+	size_t count;
 
-	TAILQ_FOREACH(hook, &hooks->list, link)
-	ended += hook->row.is_final;
-	for (hook = TAILQ_FIRST(&hooks->list); hook && ended > STORE_HOOKS_MAX; hook = next) {
-		next = TAILQ_NEXT(hook, link);
-		if (!hook->row.is_final)
-			continue;
-		hook_files_remove(hooks->dir, hook->row.id);
+	while ((hook = ended(hooks, true, &count)) && count > STORE_HOOKS_MAX) {
+		hook_files_forget(hooks, hook->row.id);
 		hook_free(hook);
-		ended--;
 	}
 }
 
@@ -92,12 +121,15 @@ static void answer(const struct hook_pending *pending, const struct hook *hook,
 static void take_over(struct hook *hook, struct hook_pending *pending)
 {
 	const struct store_hook *row = &hook->row;
+	const bool is_news = hook->is_new || pending->row.is_final;
 
 	hook->is_new = false;
 	store_hook_fini(&hook->row);
 	hook->row = pending->row;
 	pending->row.detail = pending->row.words = NULL;
 	hook->detail = pending->detail;
+	if (!is_news)
+		return;
 	log_record(row->is_final && hook_state_of(row->state) != HOOK_DONE ? LOG_LEVEL_WARNING
 									   : LOG_LEVEL_INFO,
 		   "hook", row->state, "hook=%s id=%s by=%s why=%s", row->name, row->id,
@@ -147,17 +179,30 @@ void hook_write(struct hook *hook, struct hook_pending *pending, enum hook_state
 	store_commit(hook->hooks->env.store, &txn, on_written, pending);
 }
 
-void hook_end_it(struct hook *hook, const struct hook_verdict *verdict, const struct hook_end *end)
+static struct hook_pending *pending_of(const struct hook *hook)
 {
 	struct hook_pending *pending = xnew(struct hook_pending);
-	struct hook_detail *detail = &pending->detail;
-	char words[HOOK_WORDS_SIZE];
 
 	pending->hooks = hook->hooks;
 	pending->row = hook->row;
 	pending->row.detail = pending->row.words = NULL;
-	pending->row.ended_ms = hook_now_ms(hook->hooks);
-	*detail = hook->detail;
+	pending->detail = hook->detail;
+	pending->detail.is_told = pending->detail.is_told || hook->is_sent;
+	return pending;
+}
+
+void hook_write_told(struct hook *hook)
+{
+	hook_write(hook, pending_of(hook), HOOK_RUNNING);
+}
+
+void hook_end_it(struct hook *hook, const struct hook_verdict *verdict, const struct hook_end *end)
+{
+	struct hook_pending *pending = pending_of(hook);
+	struct hook_detail *detail = &pending->detail;
+	char words[HOOK_WORDS_SIZE];
+
+	pending->row.ended_ms = end_ms(hook->hooks);
 	detail->is_not_needed = !verdict->needed;
 	detail->has_exit = end && (end->how == HOOK_HOW_EXITED || hook->http_status);
 	if (detail->has_exit)

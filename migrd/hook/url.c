@@ -57,9 +57,23 @@ static void take_error(struct hook *hook, const struct err *err)
 {
 	struct hook_end *end = hook->answer;
 
-	end->how = err->code == ERR_TIMEOUT ? HOOK_HOW_LATE : HOOK_HOW_NOT_STARTED;
+	if (hook->is_sent)
+		end->how = HOOK_HOW_UNANSWERED;
+	else
+		end->how = err->code == ERR_TIMEOUT ? HOOK_HOW_LATE : HOOK_HOW_NOT_STARTED;
 	end->number = (int)hook->detail.timeout_s;
 	hook_keep_words(end, err->msg, strlen(err->msg));
+}
+
+static void on_sent(void *data)
+{
+	const struct ref *ref = data;
+	struct hook *hook = ref->hooks->is_closing ? NULL : hook_find(ref->hooks, ref->id);
+
+	if (!hook)
+		return;
+	hook->is_sent = true;
+	hook_follow(hook);
 }
 
 /* While the coordinator stops, the next process of it finds the hook without an answer. */
@@ -99,6 +113,7 @@ void hook_tell_url(struct hook *hook)
 		    &(struct notify_message){ .party = hook->row.name,
 					      .id = hook->row.id,
 					      .type = "hook",
-					      .body = json_text(body, NULL) },
+					      .body = json_text(body, NULL),
+					      .sent = on_sent },
 		    on_answer, ref_new(hook));
 }

@@ -32,10 +32,11 @@ struct post {
 	const char *type;
 	char *url, *host, *body;
 	struct tls_trust *trust;
-	bool is_known; /* its certificate was looked at, for this notice */
+	bool is_known; /* its certificate was looked at, for this notice: the request follows */
 	uint32_t timeout_ms;
 	struct loop_timer *deadline;
 	notify_done_fn *done;
+	notify_sent_fn *sent; /* NULL: nobody wants to know, or it was called */
 	void *data;
 	CURL *easy;
 	struct curl_slist *headers;
@@ -160,6 +161,8 @@ static int check_party(void *data, char *address, char *own_address, int port, i
 	else
 		post->is_known =
 			tls_trust_knows(post->trust, tls->internals, post->host, &post->err);
+	if (post->is_known && post->sent)
+		loop_timer_start(post->notify->deliver_timer, 0);
 	return post->is_known ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
@@ -213,6 +216,7 @@ static void set_options(struct post *post)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->curl_error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, post);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, post->sent ? 1L : 0L);
 	set_tls(post);
 }
 
@@ -319,6 +323,24 @@ static void on_ended(void *transfer, CURLcode code)
 	start_more(post->notify);
 }
 
+static void tell_sent(struct post *post)
+{
+	notify_sent_fn *sent = post->is_known ? TAKE_PTR(post->sent) : NULL;
+
+	if (sent)
+		sent(post->data);
+}
+
+static struct post *next_sent(const struct notify *notify)
+{
+	struct post *post;
+
+	TAILQ_FOREACH(post, &notify->posts, link)
+	if (post->is_known && post->sent)
+		return post;
+	return NULL;
+}
+
 static struct post *next_done(const struct notify *notify)
 {
 	struct post *post;
@@ -336,6 +358,7 @@ static void call(struct post *post)
 	const struct notify_reply reply = { post->status, strbuf_str(&post->answer),
 					    post->answer.len };
 
+	tell_sent(post);
 	post->done(post->data, err_is_set(&post->err) ? NULL : &reply,
 		   err_is_set(&post->err) ? &post->err : NULL);
 	post_free(post);
@@ -346,6 +369,8 @@ static void deliver(void *data)
 	struct notify *notify = data;
 	struct post *post;
 
+	while ((post = next_sent(notify)))
+		tell_sent(post);
 	while ((post = next_done(notify)))
 		call(post);
 	start_more(notify);
@@ -400,6 +425,7 @@ void notify_send(struct notify *notify, const struct notify_message *message, no
 	post->type = type_of(message->type);
 	post->body = xstrdup(message->body);
 	post->done = done;
+	post->sent = message->sent;
 	post->data = data;
 	post->deadline = loop_timer_new(notify->loop, on_deadline, post);
 	snprintf(post->party, sizeof(post->party), "%s", message->party);

@@ -40,11 +40,19 @@ struct notify_reply {
  * (its certificate), NOT_FOUND (no such party is configured), LIMIT, CANCELLED. */
 typedef void notify_done_fn(void *data, const struct notify_reply *reply, const struct err *err);
 
+/* Called once at most, before notify_done_fn, with its DATA, never from inside notify_send(): the
+ * request has been handed to a connection to the party, so it may have been heard, whatever comes.
+ * Not called: nothing of it was sent. */
+typedef void notify_sent_fn(void *data);
+
 struct notify_message {
 	const char *party;
 	const char *id;   /* `webhook-id': the same at each try; without '.' */
 	const char *type; /* `before', `after' or `hook': of its fault points */
 	const char *body;
+	/* Or NULL.  With it the connection is a new one, as libcurl sends a request again for which
+	 * a connection of before gave no answer (Curl_retry_request() of its lib/transfer.c). */
+	notify_sent_fn *sent;
 };
 void notify_send(struct notify *notify, const struct notify_message *message, notify_done_fn *done,
 		 void *data);

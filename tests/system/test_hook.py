@@ -6,12 +6,13 @@ import signal
 from lib.api import Api, client_context
 from lib.long_form import only_full
 from lib.party import Parties
+from lib.sturdy import Sturdy
 from lib.world import SystemTest
 
 RUN = "maintenance:0192"
 
 
-class HookTest(SystemTest):
+class HookTest(Sturdy, SystemTest):
     """Host b conducts, by the routes for peers; a is maintained."""
 
     def prepare(self):
@@ -35,6 +36,8 @@ class HookTest(SystemTest):
     def sections(self, conductors="b"):
         _, told = self.parties.section("told")
         _, mute = self.parties.section("mute")
+        _, torn = self.parties.section("torn")
+        _, deaf = self.parties.section("deaf", url="https://127.0.0.1:1/")
         return {
             "maintenance": {"conductors": conductors},
             "hook ok": {"program": self.script("ok", "echo well done")},
@@ -49,6 +52,10 @@ class HookTest(SystemTest):
                 "restarts": "yes"},
             "hook told": {**told, "timeout_s": 20},
             "hook mute": {**mute, "timeout_s": 60},
+            "hook late": {**mute, "timeout_s": 1},
+            "hook torn": {**torn, "timeout_s": 60},
+            "hook deaf": {**deaf, "timeout_s": 60},
+            "hook bounce": {**mute, "timeout_s": 60, "restarts": "yes"},
         }
 
     # ---- what the conductor asks -----------------------------------------------------------
@@ -144,6 +151,14 @@ class HookTest(SystemTest):
         self.parties.set("told", 500, {"oh": "no"})
         run = self.run_hook("told", "r-a-6", "failed")
         self.assertEqual((run["exit"], run["words"]), (500, '{"oh": "no"}'))
+        # Without an answer nobody knows, but that nobody can be told is known.
+        self.parties.set("mute", 200, None)
+        self.parties.set("torn", 200, lambda handler: setattr(handler, "close_connection", True))
+        for name in ("late", "torn"):
+            run = self.run_hook(name, f"r-a-{name}", "unknown")
+            self.assertIn("was told, and its answer was not heard: look there", run["reason"])
+            self.assertTrue(run["words"], name)
+        self.assertIn("cannot be told", self.run_hook("deaf", "r-a-deaf", "failed")["reason"])
         with self.parties.server.lock:
             heard = [n for n in self.parties.server.heard if n["party"] == "told"]
         self.assertEqual([(n["id"], n["genuine"], n["type"], n["data"]["hook"]) for n in heard],
@@ -188,7 +203,20 @@ class HookTest(SystemTest):
         self.eventually("it was told", lambda: any(n["party"] == "mute" for n in self.parties.server.heard))
         self.a.kill9()
         self.a.start()
-        self.assertIn("nobody knows", self.end_of("m-1", "unknown")["reason"])
+        self.assertIn("look there", self.end_of("m-1", "unknown")["reason"])
+
+    # That the coordinator was started anew is no sign that it was done.
+    def test_url_that_restarts_the_coordinator_counts_only_if_it_was_told(self):
+        self.configure(self.a, **self.sections())
+        self.parties.set("mute", 200, None)
+        self.drain()
+        for number, (after, state, words) in enumerate((
+                (1, "unknown", "nobody knows whether its url was told"),    # it runs, on disk
+                (2, "done", "after its url was told")), 1):                 # it was told, on disk
+            self.a.restart_with_fault(f"store.hook.running.after:crash:after={after}")
+            self.begin_over_a_crash("bounce", f"b-{number}")
+            self.assertIn(words, self.end_of(f"b-{number}", state)["reason"])
+        self.assertEqual([n["id"] for n in self.parties.server.heard], ["b-2"])
 
     def test_crash_around_the_begin_of_a_hook_runs_it_once(self):
         self.crash_at("store.hook.running.after", "hook.spawned")
@@ -204,18 +232,14 @@ class HookTest(SystemTest):
         for number, point in enumerate(points, 1):
             with self.subTest(point):
                 self.a.restart_with_fault(f"{point}:crash")
-                self.a.must_be_up = False
-                self.begin_over_a_crash(f"c-{number}")
-                self.eventually("it has crashed", lambda: not self.a.is_up())
-                self.a.start()
-                if point == "store.hook.running.before":    # nobody knows of it
-                    self.refused(404, "not-found", self.ask, "GET", f"hooks/c-{number}")
-                    self.begin("ok", f"c-{number}")
+                self.begin_over_a_crash("ok", f"c-{number}")
                 self.end_of(f"c-{number}", "done")
                 self.assertEqual(self.runs("ok"), number)
 
-    def begin_over_a_crash(self, hook_id):
-        try:
-            self.begin("ok", hook_id)
-        except OSError:
-            pass    # it died before it answered
+    def begin_over_a_crash(self, name, hook_id):
+        """As its conductor does: it is asked for until that is answered, by the coordinator of after
+        the crash if need be."""
+        self.a.must_be_up = False
+        self.sturdy("the hook", lambda: self.begin(name, hook_id))
+        self.sturdy("the crash", lambda: self.crashes and self.ask("GET", f"hooks/{hook_id}"))
+        self.crashes = 0

@@ -94,6 +94,19 @@ static const struct {
 	{ HOOK_WHERE_GONE, END(EXITED, 0), START, SAME, false, HOOK_NEXT_WAIT, 0, "coordinator" },
 	{ HOOK_WHERE_GONE, END(EXITED, 0), START, NEW_BOOT, false, HOOK_NEXT_OVER, HOOK_DONE,
 	  "started anew" },
+	/* Its migrd-hook was ended, and then it. */
+	{ HOOK_WHERE_ENDED, END(CUT, 0), NOTHING, SAME, false, HOOK_NEXT_OVER, HOOK_UNKNOWN,
+	  "which was ended then" },
+	{ HOOK_WHERE_ENDED, END(CUT, 2), NOTHING, SAME, false, HOOK_NEXT_OVER, HOOK_UNKNOWN,
+	  "of which 2 processes could not be ended" },
+	{ HOOK_WHERE_ENDED, END(CUT, 1), NOTHING, SAME, false, HOOK_NEXT_OVER, HOOK_UNKNOWN,
+	  "of which 1 process could not be ended" },
+	{ HOOK_WHERE_ENDED, END(CUT, 0), START, NEW_PROCESS, false, HOOK_NEXT_OVER, HOOK_UNKNOWN,
+	  "how far it came" },
+	{ HOOK_WHERE_ENDED, END(CUT, 0), START, SAME, false, HOOK_NEXT_WAIT, 0, "coordinator" },
+	{ HOOK_WHERE_ENDED, END(CUT, 0), BOOT, SAME, false, HOOK_NEXT_WAIT, 0, "booted" },
+	{ HOOK_WHERE_ENDED, END(CUT, 0), BOOT, NEW_BOOT, false, HOOK_NEXT_OVER, HOOK_DONE,
+	  "booted anew" },
 };
 
 START_TEST(judge_of_each_case)
@@ -104,6 +117,7 @@ START_TEST(judge_of_each_case)
 		.restarts = cases[_i].awaited == START,
 		.is_other_boot = cases[_i].since == NEW_BOOT,
 		.is_other_process = cases[_i].since != SAME,
+		.is_begun = true,
 		.is_late = cases[_i].is_late,
 		.where = cases[_i].where,
 		.end = &cases[_i].end,
@@ -118,17 +132,90 @@ START_TEST(judge_of_each_case)
 }
 END_TEST
 
-/* An answer that was missed is not to be had any more. */
-START_TEST(url_whose_answer_was_missed_is_unknown)
+/* The host has lost its power when the program was about to begin, or its only_if ran. */
+START_TEST(boot_is_no_end_of_a_program_that_may_not_have_begun)
 {
-	const struct hook_facts facts = { .is_url = true,
-					  .is_other_process = true,
-					  .where = HOOK_WHERE_GONE };
+	struct hook_facts facts = { .reboots = true, .where = HOOK_WHERE_GONE };
+
+	ck_assert_int_eq(hook_judge(&facts).next, HOOK_NEXT_WAIT);
+	facts.is_other_boot = facts.is_other_process = true;
+	ck_assert_int_eq(hook_judge(&facts).state, HOOK_UNKNOWN);
+	ck_assert(strstr(hook_judge(&facts).reason, "whether its program was begun") != NULL);
+	facts.is_begun = true;
+	ck_assert_int_eq(hook_judge(&facts).state, HOOK_DONE);
+}
+END_TEST
+
+static const struct {
+	enum hook_where where;
+	struct hook_end end;
+	bool is_told;
+	enum awaited awaited;
+	enum since since;
+	bool is_late;
+	enum hook_next next;
+	enum hook_state state;
+	const char *reason;
+} urls[] = {
+	{ HOOK_WHERE_RUNS, END(EXITED, 0), false, NOTHING, SAME, false, HOOK_NEXT_WAIT, 0,
+	  "is being told" },
+	{ HOOK_WHERE_RUNS, END(EXITED, 0), true, NOTHING, SAME, false, HOOK_NEXT_WAIT, 0,
+	  "was told; it waits for the answer" },
+	{ HOOK_WHERE_ENDED, END(EXITED, 0), true, NOTHING, SAME, false, HOOK_NEXT_OVER, HOOK_DONE,
+	  "its url has done it" },
+	{ HOOK_WHERE_ENDED, END(EXITED, 500), true, NOTHING, SAME, false, HOOK_NEXT_OVER,
+	  HOOK_FAILED, "answered with status 500" },
+	/* Nobody has heard of it. */
+	{ HOOK_WHERE_ENDED, END(NOT_STARTED, 0), false, NOTHING, SAME, false, HOOK_NEXT_OVER,
+	  HOOK_FAILED, "cannot be told" },
+	{ HOOK_WHERE_ENDED, END(LATE, 7), false, START, SAME, true, HOOK_NEXT_OVER, HOOK_FAILED,
+	  "cannot be told within its timeout_s of 7 s" },
+	/* The answer was not heard, by this process or by the one that has told it. */
+	{ HOOK_WHERE_ENDED, END(UNANSWERED, 0), true, NOTHING, SAME, true, HOOK_NEXT_OVER,
+	  HOOK_UNKNOWN, "was told, and its answer was not heard: look there" },
+	{ HOOK_WHERE_ENDED, END(UNANSWERED, 0), true, BOOT, SAME, false, HOOK_NEXT_WAIT, 0,
+	  "its answer was not heard; it waits for the host to be booted" },
+	{ HOOK_WHERE_ENDED, END(UNANSWERED, 0), true, BOOT, SAME, true, HOOK_NEXT_OVER,
+	  HOOK_UNKNOWN, "the host was not booted anew" },
+	{ HOOK_WHERE_GONE, END(EXITED, 0), true, NOTHING, NEW_PROCESS, false, HOOK_NEXT_OVER,
+	  HOOK_UNKNOWN, "was told, and its answer was not heard: look there" },
+	{ HOOK_WHERE_GONE, END(EXITED, 0), false, NOTHING, NEW_PROCESS, false, HOOK_NEXT_OVER,
+	  HOOK_UNKNOWN, "may have been told or not" },
+	/* What is waited for says nothing of a url that nobody may have told. */
+	{ HOOK_WHERE_GONE, END(EXITED, 0), true, START, NEW_PROCESS, false, HOOK_NEXT_OVER,
+	  HOOK_DONE, "started anew after its url was told" },
+	{ HOOK_WHERE_GONE, END(EXITED, 0), false, START, NEW_PROCESS, false, HOOK_NEXT_OVER,
+	  HOOK_UNKNOWN, "nobody knows whether its url was told" },
+	{ HOOK_WHERE_GONE, END(EXITED, 0), true, BOOT, NEW_BOOT, false, HOOK_NEXT_OVER, HOOK_DONE,
+	  "booted anew after its url was told" },
+	{ HOOK_WHERE_GONE, END(EXITED, 0), false, BOOT, NEW_BOOT, false, HOOK_NEXT_OVER,
+	  HOOK_UNKNOWN, "nobody knows whether its url was told" },
+	{ HOOK_WHERE_GONE, END(EXITED, 0), false, BOOT, NEW_PROCESS, false, HOOK_NEXT_WAIT, 0,
+	  "may have been told" },
+	{ HOOK_WHERE_GONE, END(EXITED, 0), false, BOOT, NEW_PROCESS, true, HOOK_NEXT_OVER,
+	  HOOK_UNKNOWN, "may have been told or not" },
+};
+
+START_TEST(judge_of_each_case_of_a_url)
+{
+	struct hook_facts facts = {
+		.timeout_s = 7,
+		.is_url = true,
+		.is_told = urls[_i].is_told,
+		.reboots = urls[_i].awaited == BOOT,
+		.restarts = urls[_i].awaited == START,
+		.is_other_boot = urls[_i].since == NEW_BOOT,
+		.is_other_process = urls[_i].since != SAME,
+		.is_late = urls[_i].is_late,
+		.where = urls[_i].where,
+		.end = &urls[_i].end,
+	};
 	const struct hook_verdict verdict = hook_judge(&facts);
 
-	ck_assert_int_eq(verdict.next, HOOK_NEXT_OVER);
-	ck_assert_int_eq(verdict.state, HOOK_UNKNOWN);
-	ck_assert(strstr(verdict.reason, "its url") != NULL);
+	ck_assert_int_eq(verdict.next, urls[_i].next);
+	if (verdict.next == HOOK_NEXT_OVER)
+		ck_assert_int_eq(verdict.state, urls[_i].state);
+	ck_assert_msg(strstr(verdict.reason, urls[_i].reason) != NULL, "%s", verdict.reason);
 }
 END_TEST
 
@@ -297,7 +384,8 @@ Suite *suite(void)
 
 	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, judge_of_each_case, 0, (int)ARRAY_LEN(cases));
-	tcase_add_test(tc, url_whose_answer_was_missed_is_unknown);
+	tcase_add_test(tc, boot_is_no_end_of_a_program_that_may_not_have_begun);
+	tcase_add_loop_test(tc, judge_of_each_case_of_a_url, 0, (int)ARRAY_LEN(urls));
 	tcase_add_test(tc, words_have_no_control_characters_and_are_utf8);
 	tcase_add_test(tc, id_is_safe_in_a_path_and_in_a_signature);
 	tcase_add_test(tc, conductors_are_whole_names);
