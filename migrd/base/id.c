@@ -87,6 +87,19 @@ bool id_host_is_valid(const char *s)
 	       strchr(lower_digits, s[0]) && strchr(lower_digits, s[len - 1]);
 }
 
+bool id_list_has(const char *list, const char *id)
+{
+	size_t len;
+
+	for (const char *at = list; at && *at; at += len) {
+		at += strspn(at, ", ");
+		len = strcspn(at, ", ");
+		if (len && len == strlen(id) && memcmp(at, id, len) == 0)
+			return true;
+	}
+	return false;
+}
+
 void id_token_new(char ret_token[ID_TOKEN_SIZE])
 {
 	unsigned char bytes[TOKEN_LEN / 2];

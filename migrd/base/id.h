@@ -24,6 +24,8 @@ bool id_uuid_is_valid(const char *s);
 bool id_name_is_valid(const char *s);
 /* Host ids are DNS labels: 1 to 63 of [a-z0-9-], no '-' at either end. */
 bool id_host_is_valid(const char *s);
+/* LIST: ids with commas and blanks between them; NULL has none. */
+bool id_list_has(const char *list, const char *id);
 
 /* 256 random bits in hexadecimal: one-time tokens. */
 void id_token_new(char ret_token[ID_TOKEN_SIZE]);

@@ -98,16 +98,7 @@ const struct hook_section *hook_sections_find(const struct hook_sections *sectio
 
 bool hook_sections_names_conductor(const struct hook_sections *sections, const char *host)
 {
-	const char *at = sections->conductors;
-	size_t len;
-
-	for (; at && *at; at += len) {
-		at += strspn(at, ", ");
-		len = strcspn(at, ", ");
-		if (len == strlen(host) && len && strncmp(at, host, len) == 0)
-			return true;
-	}
-	return false;
+	return id_list_has(sections->conductors, host);
 }
 
 struct notify_parties *hook_sections_take_parties(struct hook_sections *sections)

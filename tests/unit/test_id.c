@@ -134,6 +134,22 @@ START_TEST(token_equals_only_itself)
 }
 END_TEST
 
+START_TEST(list_has_whole_ids_only)
+{
+	static const struct {
+		const char *list;
+		bool has_b;
+	} rows[] = {
+		{ "b", true },       { "a,b", true },  { "b,a", true }, { "a, b ,c", true },
+		{ "a,bb,cb", false }, { "a,", false }, { "", false },   { NULL, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		ck_assert_msg(id_list_has(rows[i].list, "b") == rows[i].has_b, "row %zu", i);
+	ck_assert(!id_list_has("a,,b", ""));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("id");
@@ -144,6 +160,7 @@ Suite *suite(void)
 	tcase_add_test(tc, uuid_from_many_threads_are_all_different);
 	tcase_add_loop_test(tc, name_is_judged_by_its_characters, 0, ARRAY_LEN(words));
 	tcase_add_test(tc, token_equals_only_itself);
+	tcase_add_test(tc, list_has_whole_ids_only);
 	suite_add_tcase(s, tc);
 	return s;
 }
