@@ -37,14 +37,6 @@ static bool is_lasting(const struct err *err)
 	       err->code == ERR_INVALID || err->code == ERR_PROTOCOL;
 }
 
-/* Its migrd knows nothing of the question. */
-static bool is_older(struct json_object *problem, const struct err *err)
-{
-	const char *detail = problem ? json_get_str(problem, "detail") : NULL;
-
-	return err->code == ERR_NOT_FOUND && detail && strcmp(detail, PROBLEM_NO_PATH) == 0;
-}
-
 /* ---- how long it is asked ------------------------------------------------------------------- */
 
 /* When it is given up, on the clock of the wall; 0: not as long as its host answers. */
@@ -159,10 +151,10 @@ static void on_answer(void *data, struct json_object *obj, const struct err *err
 		return;
 	if (!err && !peer_back_reply_decode(obj, &reply, &bad))
 		err = &bad;
-	note_silence(evac, vm, err && (!obj || is_older(obj, err)));
+	note_silence(evac, vm, err && (!obj || problem_is_of_older(obj, err)));
 	if (!err)
 		take_answer(evac, vm, &reply);
-	else if (is_older(obj, err))
+	else if (problem_is_of_older(obj, err))
 		say_older(evac, vm);
 	else if (is_lasting(err))
 		order_failed(evac, vm, err->msg, true);

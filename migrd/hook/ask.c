@@ -26,13 +26,6 @@ static void fail(struct question *question, const struct err *err)
 		question->on_evacuation(question->data, NULL, err);
 }
 
-static bool is_older(struct json_object *problem, const struct err *err)
-{
-	const char *detail = json_get_str(problem, "detail");
-
-	return err->code == ERR_NOT_FOUND && detail && strcmp(detail, PROBLEM_NO_PATH) == 0;
-}
-
 static bool take(struct question *question, struct json_object *reply, struct err *err)
 {
 	struct hook_run *run;
@@ -60,7 +53,7 @@ static void on_reply(void *data, struct json_object *reply, const struct err *er
 	struct question *question = data;
 	struct err bad = { 0 };
 
-	if (err && is_older(reply, err)) {
+	if (err && problem_is_of_older(reply, err)) {
 		err_set(&bad, ERR_PROTOCOL,
 			"host '%s' runs an older migrd, which cannot be maintained from another "
 			"host: upgrade it by hand",

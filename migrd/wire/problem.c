@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/problem.h"
 
+#include <string.h>
+
 static const struct json_field fault_fields[] = {
 	JSON_SHOWN(struct fault, pointer,
 		   "Place of the fault: a JSON pointer (RFC 6901), or ?KEY of the query."),
@@ -18,6 +20,13 @@ const struct json_field problem_fields[] = {
 			"All faults of the request."),
 	{ 0 },
 };
+
+bool problem_is_of_older(struct json_object *problem, const struct err *err)
+{
+	const char *detail = problem ? json_get_str(problem, "detail") : NULL;
+
+	return err->code == ERR_NOT_FOUND && detail && strcmp(detail, PROBLEM_NO_PATH) == 0;
+}
 
 static const struct json_field check_fields[] = {
 	JSON_SHOWN(struct problem_check, check, "Name of the check."),

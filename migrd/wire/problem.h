@@ -19,6 +19,9 @@ extern const struct json_field problem_fields[];
 /* The detail of a path that no route has: an older coordinator says it of a route that came later,
  * where `not-found' alone may also be of what the path names.  It never changes. */
 #define PROBLEM_NO_PATH "there is no such path"
+/* A peer has answered a question with ERR and PROBLEM (NULL: it has not), which says that its
+ * coordinator is older than the question. */
+bool problem_is_of_older(struct json_object *problem, const struct err *err);
 
 /* One check that did not pass. */
 struct problem_check {
