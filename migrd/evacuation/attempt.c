@@ -14,11 +14,10 @@
 
 /* ---- its entries in the queue ---------------------------------------------------------- */
 
-void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const char *prefix,
-		 char ret[EVAC_KEY_SIZE])
+void evac_key(const char *prefix, const char *id, uint64_t number, uint64_t attempt,
+	      char ret[EVAC_KEY_SIZE])
 {
-	snprintf(ret, EVAC_KEY_SIZE, "%s%s-%" PRIu64 "-%" PRIu64, prefix, evac->row.id, vm->number,
-		 vm->attempt);
+	snprintf(ret, EVAC_KEY_SIZE, "%s%s-%" PRIu64 "-%" PRIu64, prefix, id, number, attempt);
 }
 
 struct queue_entry *evac_vm_attempt_entry(const struct evacuation *evac, const struct evac_vm *vm)
@@ -34,7 +33,7 @@ static bool is_of_attempt(const struct evacuation *evac, const struct evac_vm *v
 
 	if (vm->attempt == 0 || vm->is_over || row->idempotency_key[0] != EVAC_KEY_PREFIX[0])
 		return false;
-	evac_vm_key(evac, vm, EVAC_KEY_PREFIX, key);
+	evac_key(EVAC_KEY_PREFIX, evac->row.id, vm->number, vm->attempt, key);
 	return strcmp(row->idempotency_key, key) == 0;
 }
 
@@ -246,7 +245,7 @@ static void add(struct evacuation *evac, struct evac_vm *vm)
 	};
 	char key[EVAC_KEY_SIZE];
 
-	evac_vm_key(evac, vm, EVAC_KEY_PREFIX, key);
+	evac_key(EVAC_KEY_PREFIX, evac->row.id, vm->number, vm->attempt, key);
 	memcpy(request.to, vm->to, sizeof(request.to));
 	memcpy(request.move.vm, vm->name, sizeof(request.move.vm));
 	request.move.options.priority = MOVE_PRIORITY_EVACUATION;

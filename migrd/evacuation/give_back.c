@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Another host asks for a guest that came from it: the queue of this one moves it there. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,15 +25,10 @@ static bool came_from(struct moves *moves, const struct vm *vm, const char *peer
 static bool check_back(const struct evacuations *evacs, const struct evacuation_back_wish *wish,
 		       const struct vm *vm, struct err *err)
 {
-	if (!vm)
-		return err_set(err, ERR_NOT_FOUND, "host '%s' has no VM %s", evacs->env.host_id,
-			       wish->uuid);
-	if (vm_role(vm) == VM_ROLE_FORMER)
-		return err_set(err, ERR_NOT_FOUND, "VM '%s' is on host '%s' now", vm_name(vm),
-			       vm_row(vm)->elsewhere);
-	return came_from(evacs->env.moves, vm, wish->peer) ||
-	       err_set(err, ERR_FORBIDDEN, "VM '%s' has not come from host '%s'", vm_name(vm),
-		       wish->peer);
+	return evac_give_check(evacs, wish->uuid, vm, err) &&
+	       (came_from(evacs->env.moves, vm, wish->peer) ||
+		err_set(err, ERR_FORBIDDEN, "VM '%s' has not come from host '%s'", vm_name(vm),
+			wish->peer));
 }
 
 /* ---- the order ----------------------------------------------------------------------------- */
@@ -71,20 +65,6 @@ static void note_asserted(const struct evacuation_back_wish *wish, const struct 
 			    options->assert_safe_cache ? "cache" : "", wish->peer);
 }
 
-struct refusal {
-	queue_done_fn *done;
-	void *data;
-	struct err err;
-};
-
-static void on_refused(void *data)
-{
-	struct refusal *refusal = data;
-
-	refusal->done(refusal->data, NULL, &refusal->err);
-	free(refusal);
-}
-
 void evacuations_send_back(struct evacuations *evacs, const struct evacuation_back_wish *wish,
 			   queue_done_fn *done, void *data)
 {
@@ -93,18 +73,14 @@ void evacuations_send_back(struct evacuations *evacs, const struct evacuation_ba
 					 .to_count = 1,
 					 .attempts_max = QUEUE_ATTEMPTS_DEFAULT,
 					 .give_up_s = wish->give_up_s };
-	struct refusal refusal = { .done = done, .data = data };
 	char key[EVAC_KEY_SIZE];
+	struct err err;
 
-	if (!check_back(evacs, wish, vm, &refusal.err)) {
-		struct refusal *later = xnew(struct refusal);
-
-		*later = refusal;
-		loop_post(evacs->env.loop, on_refused, later);
+	if (!check_back(evacs, wish, vm, &err)) {
+		evac_give_refuse(evacs, &err, done, data);
 		return;
 	}
-	snprintf(key, sizeof(key), EVAC_BACK_PREFIX "%s-%" PRIu64 "-%" PRIu64, wish->id,
-		 wish->number, wish->attempt);
+	evac_key(EVAC_BACK_PREFIX, wish->id, wish->number, wish->attempt, key);
 	snprintf(request.to[0], sizeof(request.to[0]), "%s", wish->peer);
 	snprintf(request.move.vm, sizeof(request.move.vm), "%s", vm_name(vm));
 	if (!queue_find_key(evacs->env.queue, key)) {

@@ -352,8 +352,9 @@ bool evac_vm_is_settled(const struct evac_vm *vm); /* nothing is to be done with
 bool evac_is_empty(const struct machine *machine);
 
 /* ---- attempt.c: its entries in the queue ---- */
-void evac_vm_key(const struct evacuation *evac, const struct evac_vm *vm, const char *prefix,
-		 char ret[EVAC_KEY_SIZE]);
+/* PREFIX: of EVAC_KEY_PREFIX and its sisters. */
+void evac_key(const char *prefix, const char *id, uint64_t number, uint64_t attempt,
+	      char ret[EVAC_KEY_SIZE]);
 /* Notes for each VM its entry that has not ended, whoever made it, and that of its last attempt. */
 void evac_vms_find_entries(struct evacuation *evac);
 /* That of the last attempt, whatever has become of it; NULL: there is none any more. */
@@ -420,6 +421,14 @@ bool evac_stays_go_on(struct evacuation *evac);
 /* ---- back.c: the way back ---- */
 void evac_enter_returning(struct machine *machine);
 void evac_step_returning(struct machine *machine);
+
+/* ---- give.c: a guest of this host that another one asks for ---- */
+/* VM is that of UUID.  NOT_FOUND: it is not here (any more). */
+bool evac_give_check(const struct evacuations *evacs, const char *uuid, const struct vm *vm,
+		     struct err *err);
+/* DONE is called with ERR, later. */
+void evac_give_refuse(struct evacuations *evacs, const struct err *err, queue_done_fn *done,
+		      void *data);
 
 /* ---- say.c: how far it is ---- */
 struct evacuation_counts evac_counts(const struct evacuation *evac);

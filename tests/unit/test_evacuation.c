@@ -65,16 +65,15 @@ END_TEST
 /* The longest that a host, or a peer, can make is not cut. */
 START_TEST(keys_of_attempts_differ_and_fit)
 {
-	struct evacuation evac = { .row.id = "01a22bf1-4a2b-76da-a80e-535e716d2089" };
-	struct evac_vm vm = { .number = PEER_BACK_NUMBER_MAX, .attempt = PEER_BACK_NUMBER_MAX };
+	const char *id = "01a22bf1-4a2b-76da-a80e-535e716d2089";
+	const uint64_t max = PEER_BACK_NUMBER_MAX;
 	char first[EVAC_KEY_SIZE], second[EVAC_KEY_SIZE];
 
-	evac_vm_key(&evac, &vm, EVAC_KEY_PREFIX, first);
+	evac_key(EVAC_KEY_PREFIX, id, max, max, first);
 	ck_assert_str_eq(first, "@e-01a22bf1-4a2b-76da-a80e-535e716d2089-999999999-999999999");
-	vm.attempt--;
-	evac_vm_key(&evac, &vm, EVAC_KEY_PREFIX, second);
+	evac_key(EVAC_KEY_PREFIX, id, max, max - 1, second);
 	ck_assert_str_ne(first, second);
-	evac_vm_key(&evac, &vm, EVAC_BACK_PREFIX, first);
+	evac_key(EVAC_BACK_PREFIX, id, max, max - 1, first);
 	ck_assert_str_ne(first, second);
 }
 END_TEST
