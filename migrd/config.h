@@ -56,6 +56,7 @@ struct config {
 	uint64_t host_memory_reserve_mib;
 	uint64_t host_vcpus_per_core;  /* 0: no limit */
 	char *host_rack, *host_labels; /* NULL: none; "KEY=VALUE,KEY=VALUE" */
+	char *host_makes_room_for;     /* "HOST, HOST"; NULL: none */
 	uint64_t capacity_ask_every_s;
 	char *host_shutdown; /* as shutdown_mode_of() takes it */
 	uint64_t host_shutdown_limit_s;

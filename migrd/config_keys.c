@@ -41,6 +41,11 @@ const struct config_key config_keys[] = {
 	  .help = "Where this host is: plans spread the members of a group over racks." },
 	{ "host", "labels", CONFIG_TYPE_LABELS, AT(host_labels), .fallback_text = "none",
 	  .help = "What VMs may require, forbid or prefer of their host." },
+	{ "host", "makes_room_for", CONFIG_TYPE_HOSTS, AT(host_makes_room_for),
+	  .fallback_text = "none",
+	  .help = "Hosts that may have guests of this one moved to another host while they are "
+		  "being emptied, so that theirs find room here.",
+	  .is_live = true },
 	{ "host", "shutdown", CONFIG_TYPE_SHUTDOWN, AT(host_shutdown), .fallback = "off",
 	  .help = "What a shutdown of the host waits for, by locks of systemd-logind: off is "
 		  "nothing; limit, that its guests are elsewhere or shutdown_limit_s is over; "

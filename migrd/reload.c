@@ -215,6 +215,7 @@ static void take_all(struct reload *reload, struct reading *reading)
 	queue_set_out_max(api->queue, (unsigned)config->queue_out_max);
 	settings = settings_capacity(config);
 	capacity_set(api->capacity, &settings);
+	evacuations_set_makes_room_for(api->evacuations, config->host_makes_room_for);
 	shutdown_look_again(api->shutdown);
 	take_peers(reload, &reading->config);
 	notify_set_parties(api->notify, TAKE_PTR(reading->parties));

@@ -209,6 +209,7 @@ static bool start_evacuations(struct daemon *daemon, struct err *err)
 		.changed = api_evacuation_changed,
 		.data = api,
 	});
+	evacuations_set_makes_room_for(api->evacuations, daemon->config->host_makes_room_for);
 	return true;
 }
 

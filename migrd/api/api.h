@@ -246,6 +246,7 @@ void api_maintenance_stop(struct http_request *req, void *data);
 void api_maintenance_abort(struct http_request *req, void *data);
 void api_maintenance_skip(struct http_request *req, void *data);
 void api_peer_back(struct http_request *req, void *data);
+void api_peer_room(struct http_request *req, void *data);
 /* hooks.c */
 void api_hooks_list(struct http_request *req, void *data);
 void api_hook_get(struct http_request *req, void *data);

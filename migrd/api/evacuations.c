@@ -266,3 +266,22 @@ void api_peer_back(struct http_request *req, void *data)
 							      .move = &wish.move },
 			      on_ordered, req);
 }
+
+void api_peer_room(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	const char *id = http_param(req, "id");
+	struct peer_room room;
+	struct err err;
+
+	if (!api_sure(req, api))
+		return;
+	if (!check_id(id, &err) || !peer_room_decode(http_body(req), &room, &err)) {
+		http_reply_err(req, &err);
+		return;
+	}
+	evacuations_make_room(api->evacuations,
+			      &(struct evacuation_room_wish){
+				      .peer = http_caller_name(req), .id = id, .room = &room },
+			      on_ordered, req);
+}

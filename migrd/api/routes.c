@@ -17,6 +17,7 @@
 #include "wire/peer_back.h"
 #include "wire/peer_evacuation.h"
 #include "wire/peer_msg.h"
+#include "wire/peer_room.h"
 #include "wire/policy_reply.h"
 #include "wire/queue_reply.h"
 #include "wire/refresh_request.h"
@@ -374,6 +375,9 @@ const struct http_route api_routes[] = {
 	{ "POST", "/peer/v1/evacuations/{id}/back", P, api_peer_back,
 	  .summary = "Send back a guest that came from the caller", .body = peer_back_fields,
 	  .reply = peer_back_reply_fields },
+	{ "POST", "/peer/v1/evacuations/{id}/room", P, api_peer_room,
+	  .summary = "Move a guest to another host, so that one of the caller has room",
+	  .body = peer_room_fields, .reply = peer_back_reply_fields },
 	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of",
 	  .query = peer_vms_query, .reply = peer_vms_fields },
 	{ 0 },

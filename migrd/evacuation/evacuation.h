@@ -35,6 +35,7 @@
 #include "save/save.h"
 #include "wire/evacuation_reply.h"
 #include "wire/peer_evacuation.h"
+#include "wire/peer_room.h"
 
 #define EVACUATION_REQUESTS_MAX 16
 
@@ -146,6 +147,19 @@ struct evacuation_back_wish {
 /* ENTRY and no error: the order stands in the queue.  NOT_FOUND: the VM is not here (any more);
  * FORBIDDEN: it did not come from PEER. */
 void evacuations_send_back(struct evacuations *evacs, const struct evacuation_back_wish *wish,
+			   queue_done_fn *done, void *data);
+
+/* The hosts that may ask for what follows: ids with commas between them, NULL: none.  Copied. */
+void evacuations_set_makes_room_for(struct evacuations *evacs, const char *hosts);
+/* PEER is being emptied, and a guest of it wants the room of a guest of this host. */
+struct evacuation_room_wish {
+	const char *peer, *id; /* host id of the caller's certificate; PEER's evacuation */
+	const struct peer_room *room;
+};
+/* ENTRY and no error: the order is in the queue, or has ended.  FORBIDDEN: PEER may not ask for it;
+ * NOT_FOUND: the VM is not here (any more); CONFLICT: VM, placement, a hold or somebody's move of
+ * it is against it; UNAVAILABLE: what labels the other host has is not known now. */
+void evacuations_make_room(struct evacuations *evacs, const struct evacuation_room_wish *wish,
 			   queue_done_fn *done, void *data);
 
 #endif

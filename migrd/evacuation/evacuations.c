@@ -167,9 +167,17 @@ void evacuations_clear(struct evacuations *evacs)
 void evacuations_free(struct evacuations *evacs)
 {
 	evacuations_clear(evacs);
-	if (evacs)
-		evac_planner_free(evacs->planner);
+	if (!evacs)
+		return;
+	evac_planner_free(evacs->planner);
+	free(evacs->makes_room_for);
 	free(evacs);
+}
+
+void evacuations_set_makes_room_for(struct evacuations *evacs, const char *hosts)
+{
+	free(evacs->makes_room_for);
+	evacs->makes_room_for = hosts ? xstrdup(hosts) : NULL;
 }
 
 /* ---- after a restart ------------------------------------------------------------------- */

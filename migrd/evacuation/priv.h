@@ -52,6 +52,7 @@ extern const char *const evac_vm_names[]; /* ended by NULL */
 /* Keys of entries of the queue: no user may send one that begins so (api_key_is_valid()). */
 #define EVAC_KEY_PREFIX  "@e-"
 #define EVAC_BACK_PREFIX "@r-"
+#define EVAC_ROOM_PREFIX "@m-"
 #define EVAC_KEY_SIZE    (ID_NAME_SIZE + 1)
 
 struct evac_rejected {
@@ -165,6 +166,7 @@ struct evacuations {
 	struct evac_begins begins;
 	struct evac_planner *planner;
 	uint64_t last_planning; /* number of it */
+	char *makes_room_for;   /* NULL: no host */
 	struct loop_timer *look;
 	struct evac_shown *shown; /* the last one that was */
 	bool is_ready;            /* recovered */

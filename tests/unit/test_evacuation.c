@@ -7,6 +7,7 @@
 #include "check_main.h"
 #include "evacuation/priv.h"
 #include "wire/peer_back.h"
+#include "wire/peer_room.h"
 
 #define BIT(state) (1u << EVAC_STATE_##state)
 
@@ -233,6 +234,41 @@ START_TEST(peer_says_how_its_guest_is_to_be_moved)
 }
 END_TEST
 
+START_TEST(peer_that_wants_room_says_which_where_and_how_long)
+{
+	static const struct {
+		const char *text;
+		bool is_good;
+	} rows[] = {
+		{ "{\"uuid\":\"01a22bf1-4a2b-76da-a80e-535e716d2089\",\"to\":\"c\",\"number\":1,"
+		  "\"give_up_s\":60,\"later\":true}",
+		  true },
+		{ "{\"uuid\":\"01a22bf1-4a2b-76da-a80e-535e716d2089\",\"number\":1,\"give_up_s\":60}",
+		  false },
+		{ "{\"uuid\":\"01a22bf1-4a2b-76da-a80e-535e716d2089\",\"to\":\"c\",\"number\":0,"
+		  "\"give_up_s\":60}",
+		  false },
+		{ "{\"uuid\":\"01a22bf1-4a2b-76da-a80e-535e716d2089\",\"to\":\"c\",\"number\":1,"
+		  "\"give_up_s\":0}",
+		  false },
+		{ "{\"uuid\":\"g0\",\"to\":\"c\",\"number\":1,\"give_up_s\":60}", false },
+		{ "{\"uuid\":\"01a22bf1-4a2b-76da-a80e-535e716d2089\",\"to\":\"C\",\"number\":1,"
+		  "\"give_up_s\":60}",
+		  false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(json_putp) struct json_object *obj = json_read_back(rows[i].text);
+		struct peer_room room = { .number = 7 };
+		struct err err;
+
+		ck_assert_msg(peer_room_decode(obj, &room, &err) == rows[i].is_good, "row %zu", i);
+		ck_assert_uint_eq(room.number, rows[i].is_good ? 1 : 7);
+		ck_assert_str_eq(room.to, rows[i].is_good ? "c" : "");
+	}
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("evacuation");
@@ -247,6 +283,7 @@ Suite *suite(void)
 	tcase_add_test(tc, orders_without_a_body_have_their_defaults);
 	tcase_add_test(tc, peer_that_wants_a_guest_back_says_which);
 	tcase_add_test(tc, peer_says_how_its_guest_is_to_be_moved);
+	tcase_add_test(tc, peer_that_wants_room_says_which_where_and_how_long);
 	suite_add_tcase(s, tc);
 	return s;
 }
