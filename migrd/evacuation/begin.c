@@ -292,9 +292,11 @@ static void on_planned(void *data, struct evac_plan *plan, const struct err *err
 static void on_asked(void *data)
 {
 	struct evac_begin *begin = data;
+	const struct evac_others others = { .max = (unsigned)begin->request.others_max };
 
 	if (begin->evacs && !begin->is_dismissed && !has_joined(begin))
-		evac_plan_ask(begin->evacs->planner, &begin->request, false, on_planned, begin);
+		evac_plan_ask(begin->evacs->planner, &begin->request, &others, false, on_planned,
+			      begin);
 	else
 		begin_free(begin);
 }

@@ -121,10 +121,13 @@ static void on_asked(void *data)
 {
 	struct approval *approval = data;
 	struct evacuation *evac = may_approve(approval);
+	struct evac_others others = { 0 };
 
 	if (evac && !evac->detail.approved && approval->wish.state_id[0] && evac->request) {
+		others.max = (unsigned)evac->request->others_max;
 		approval->ref = evac_ref_new(evac, 0);
-		evac_plan_ask(evac->evacs->planner, evac->request, false, on_planned, approval);
+		evac_plan_ask(evac->evacs->planner, evac->request, &others, false, on_planned,
+			      approval);
 		return;
 	}
 	if (evac)

@@ -204,7 +204,7 @@ static struct evac_plan *make(struct evac_making *making, struct plan_cluster *c
 			      struct err *err)
 {
 	const uint32_t own = EVAC_OWN;
-	const struct plan_evacuate wanted = { &own, 1, (unsigned)making->request->others_max };
+	const struct plan_evacuate wanted = { &own, 1, making->others->max };
 
 	if (making->hosts[EVAC_OWN].vm_count) {
 		making->plan = plan_evacuate(cluster, &wanted, err);
@@ -238,9 +238,38 @@ static struct plan_host *hosts_of(const struct evac_making *making)
 	return hosts;
 }
 
+static bool is_fixed(const struct evac_making *making, const struct capacity_vm *vm)
+{
+	for (size_t i = 0; i < making->others->fixed_count; i++) {
+		const struct evac_fixed *fixed = &making->others->fixed[i];
+
+		if (strcmp(fixed->host, making->hosts[vm->host].id) == 0 &&
+		    (!fixed->uuid[0] || strcmp(fixed->uuid, vm->uuid) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* With those that may not be moved; NULL: all may. */
+static struct plan_vm *vms_of(const struct evac_making *making)
+{
+	size_t count = making->input.vm_count;
+	struct plan_vm *vms;
+
+	if (!making->others->max || !making->others->fixed_count || !count)
+		return NULL;
+	vms = xcalloc(count, sizeof(*vms));
+	memcpy(vms, making->input.vms, count * sizeof(*vms));
+	for (size_t i = 0; i < count; i++)
+		if (making->vms[i].host != EVAC_OWN && is_fixed(making, &making->vms[i]))
+			vms[i].is_movable = false;
+	return vms;
+}
+
 struct evac_plan *evac_plan_make(struct evac_making *making, struct err *err)
 {
 	struct plan_host *hosts;
+	struct plan_vm *vms;
 	struct plan_cluster *cluster;
 	struct evac_plan *plan;
 
@@ -250,9 +279,13 @@ struct evac_plan *evac_plan_make(struct evac_making *making, struct err *err)
 	making->vms = capacity_vms(making->picture);
 	hosts = hosts_of(making);
 	making->input.hosts = hosts;
+	vms = vms_of(making);
+	if (vms)
+		making->input.vms = vms;
 	cluster = plan_cluster_new(&making->input, err);
 	plan = cluster ? make(making, cluster, err) : NULL;
 	plan_cluster_free(cluster);
+	free(vms);
 	free(hosts);
 	return plan;
 }

@@ -15,6 +15,7 @@ struct planning {
 	TAILQ_ENTRY(planning) link;
 	struct evac_planner *planner;
 	struct evacuation_request request;
+	struct evac_others others;
 	evac_planned_fn *done; /* NULL: answered */
 	void *data;
 	struct evac_making making;
@@ -85,6 +86,7 @@ static void begin_next(struct evac_planner *planner)
 	planner->waiting_count--;
 	planner->now = planning;
 	planning->making.request = &planning->request;
+	planning->making.others = &planning->others;
 	planning->making.picture = capacity_take(evacs->env.capacity);
 	planning->making.seen = evac_seen_new(evacs, &planning->request);
 	planning->work.run = run;
@@ -112,12 +114,13 @@ static bool may_wait(const struct evac_planner *planner, bool is_run, struct err
 }
 
 void evac_plan_ask(struct evac_planner *planner, const struct evacuation_request *request,
-		   bool is_run, evac_planned_fn *done, void *data)
+		   const struct evac_others *others, bool is_run, evac_planned_fn *done, void *data)
 {
 	struct planning *planning = xnew(struct planning);
 
 	planning->planner = planner;
 	planning->request = *request;
+	planning->others = *others;
 	planning->done = done;
 	planning->data = data;
 	if (!may_wait(planner, is_run, &planning->err)) {

@@ -283,6 +283,17 @@ struct evac_plan {
 	size_t by_uuid_count;
 	struct evac_seen *seen;
 };
+/* What a plan may do with VMs of other hosts. */
+#define EVAC_FIXED_MAX 32
+struct evac_fixed {
+	char host[ID_NAME_SIZE];
+	char uuid[ID_UUID_SIZE]; /* "": all of that host */
+};
+struct evac_others {
+	unsigned max; /* so many may be moved */
+	struct evac_fixed fixed[EVAC_FIXED_MAX]; /* and none of these */
+	size_t fixed_count;
+};
 struct evac_making;
 /* CONFLICT: no other host takes guests; INTERNAL. */
 struct evac_plan *evac_plan_make(struct evac_making *making, struct err *err);
@@ -309,13 +320,15 @@ typedef void evac_planned_fn(void *data, struct evac_plan *plan, const struct er
 /* DONE is called once, on the loop, never from inside the call.  IS_RUN: an evacuation that is
  * under way wants it, and waits for at most one other.  As evac_plan_make(); LIMIT; UNAVAILABLE. */
 void evac_plan_ask(struct evac_planner *planner, const struct evacuation_request *request,
-		   bool is_run, evac_planned_fn *done, void *data);
+		   const struct evac_others *others, bool is_run, evac_planned_fn *done,
+		   void *data);
 
 /* ---- plan_stopped.c, plan_sum.c, plan_show.c: parts of a plan; thread: any ---- */
 #define EVAC_OWN 0 /* index of this host in the picture */
 /* All that a plan is made of. */
 struct evac_making {
 	const struct evacuation_request *request;
+	const struct evac_others *others;
 	struct capacity_picture *picture;
 	struct evac_seen *seen;
 	struct evac_choice **choices; /* of each VM of the picture; NULL: none yet */

@@ -184,9 +184,10 @@ static void on_planned(void *data, struct evac_plan *plan, const struct err *err
 static void on_asked(void *data)
 {
 	struct evacuation *evac = planned_for(data, false);
+	const struct evac_others none = { 0 };
 
 	if (evac)
-		evac_plan_ask(evac->evacs->planner, evac->request, true, on_planned,
+		evac_plan_ask(evac->evacs->planner, evac->request, &none, true, on_planned,
 			      evac_ref_new(evac, evac->now.planning));
 }
 

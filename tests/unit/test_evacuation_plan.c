@@ -209,7 +209,9 @@ static void hear_all(void)
 
 static void ask(char *name, bool is_run)
 {
-	evac_plan_ask(evacs->planner, &request, is_run, on_planned, name);
+	const struct evac_others others = { 0 };
+
+	evac_plan_ask(evacs->planner, &request, &others, is_run, on_planned, name);
 }
 
 /* ---- who waits ---------------------------------------------------------------------------------
