@@ -73,6 +73,12 @@ static const struct table_field plan_move_fields[] = {
 	{ "WHY", "why", TABLE_TEXT },       { NULL, NULL, TABLE_TEXT },
 };
 
+static const struct table_field room_fields[] = {
+	{ "GIVES WAY", "vm", TABLE_TEXT }, { "FROM", "from", TABLE_TEXT },
+	{ "TO", "to", TABLE_TEXT },        { "STATE", "state", TABLE_TEXT },
+	{ "WHY", "why", TABLE_TEXT },      { NULL, NULL, TABLE_TEXT },
+};
+
 static const struct table_field plan_stay_fields[] = {
 	{ "STAYS", "vm", TABLE_TEXT },
 	{ "BECOMES", "becomes", TABLE_TEXT },
@@ -294,12 +300,14 @@ void evacuation_page_print_answers(FILE *out, struct json_object *evacuation, in
 	print_answers(out, evacuation, now_ms);
 	json_object_object_add(evacuation, "told", told);
 	table_print_rows(out, evacuation, "told", vm_fields);
+	table_print_rows(out, evacuation, "rooms", room_fields);
 }
 
 void evacuation_page_print(FILE *out, struct json_object *evacuation, int64_t now_ms)
 {
 	print_answers(out, evacuation, now_ms);
 	table_print_rows(out, evacuation, "vms", vm_fields);
+	table_print_rows(out, evacuation, "rooms", room_fields);
 	table_print_rows(out, evacuation, "requests", request_fields);
 	fprintf(out, "\n");
 	table_print_object(out, evacuation, more_fields);

@@ -173,6 +173,8 @@ void evac_vm_foresee(struct evacuation *evac, struct evac_vm *vm, struct evac_ch
 
 void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct evac_choice *choice)
 {
+	CLEANUP(free_charp) char *why = NULL;
+
 	take_rejected(vm, choice);
 	if (choice->to_count) {
 		memcpy(vm->to, choice->to, sizeof(vm->to));
@@ -184,7 +186,8 @@ void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct eva
 		evac_vm_set(evac, vm, EVAC_VM_WAITING, "%.480s", choice->why);
 		vm->change = evac_change(evac);
 	} else if (choice->becomes == EVAC_VM_BLOCKED) {
-		evac_vm_attempt_failed(evac, vm, choice->why);
+		why = vm->rejected_count ? evac_rooms_why(evac, choice->why) : xstrdup(choice->why);
+		evac_vm_attempt_failed(evac, vm, why);
 	} else {
 		vm->is_over = vm->stays = true;
 		evac_vm_set_host(evac, vm, evac->evacs->env.host_id);

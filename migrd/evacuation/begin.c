@@ -123,16 +123,6 @@ static bool check_plan(const struct evac_begin *begin, const struct evac_plan *p
 	return check_room(begin, plan, err);
 }
 
-/* VMs of other hosts are their coordinators' to move. */
-static bool check_others(const struct evacuation_request *request, struct err *err)
-{
-	return request->dry_run || request->others_max == 0 ||
-	       err_set(err, ERR_CONFLICT,
-		       "others_max is for a dry run: it names the VMs of other hosts that would "
-		       "have to move; order that on their hosts (POST /v1/queue), then ask again "
-		       "without it");
-}
-
 /* ---- a new one ----------------------------------------------------------------------- */
 
 /* The whole request as text; its members always come in the same order. */
@@ -349,8 +339,7 @@ static void begin(struct evac_begin *begin)
 {
 	struct evacuations *evacs = begin->evacs;
 
-	if (!check(evacs, &begin->request, &begin->err) ||
-	    !check_others(&begin->request, &begin->err))
+	if (!check(evacs, &begin->request, &begin->err))
 		loop_post(evacs->env.loop, on_refused, begin);
 	else if (begin->request.may_save)
 		saves_look_at_dir(evacs->env.saves, begin->request.save_dir, on_dir_looked, begin);

@@ -60,6 +60,13 @@ static const struct json_field detail_fields[] = {
 	{ .key = "keep_cordon", .type = JSON_BOOL, D(keep_cordon) },
 	{ .key = "return_until_ms", .type = JSON_INT, D(return_until_ms) },
 	{ .key = "next_number", .type = JSON_UINT, D(next_number) },
+	{ .key = "rooms",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct evac_detail, rooms, room_count),
+	  .fields = evac_room_fields },
+	{ .key = "rooms_until_ms", .type = JSON_INT, D(rooms_until_ms) },
+	{ .key = "rooms_used", .type = JSON_UINT, D(rooms_used) },
+	{ .key = "last_room", .type = JSON_UINT, D(last_room) },
 	{ 0 },
 };
 

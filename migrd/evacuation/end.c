@@ -202,6 +202,7 @@ void evac_end(struct evacuation *evac)
 	struct evac_detail *detail = &evac->detail;
 	unsigned state = evac->machine.state;
 
+	evac_rooms_leave(evac);
 	if (state == EVAC_STATE_PLANNED || state == EVAC_STATE_WAITING) {
 		if (!detail->keep_cordon || keep_cordon(evac))
 			end_before(evac);

@@ -218,6 +218,7 @@ static struct evac_plan *make(struct evac_making *making, struct plan_cluster *c
 	making->choices = xcalloc(making->input.vm_count + 1, sizeof(struct evac_choice *));
 	evac_plan_sum(making);
 	choose_all(making);
+	evac_plan_rooms(making);
 	evac_plan_show(making);
 	making->ret->seen = TAKE_PTR(making->seen);
 	free(TAKE_PTR(making->choices));

@@ -102,6 +102,31 @@ struct evac_asker {
 	int on_withdraw;            /* enum evacuation_withdrawn */
 };
 
+/* A VM on another host that is to give way, so that one of this host has room there (room.c). */
+#define EVAC_ROOMS_MAX 16
+enum evac_room_state {
+	EVAC_ROOM_WAITING, /* its host is asked, or others go first */
+	EVAC_ROOM_MOVING,  /* the order stands in its host's queue */
+	EVAC_ROOM_MOVED,
+	EVAC_ROOM_FAILED, /* it stays there */
+	EVAC_ROOM_LEFT    /* nobody waits for it; its host may still move it */
+};
+extern const char *const evac_room_names[]; /* ended by NULL */
+struct evac_room {
+	/* On disk. */
+	uint64_t number; /* in the evacuation, from 1 on: part of the key */
+	char uuid[ID_UUID_SIZE], name[ID_NAME_SIZE];
+	char from[ID_NAME_SIZE], to[ID_NAME_SIZE]; /* host ids */
+	int state;                                 /* enum evac_room_state */
+	char why[192];
+	/* Only here. */
+	uint64_t change;    /* by which the record has it */
+	uint64_t again_ms;  /* not asked before, on the loop's clock; 0: at once */
+	uint64_t silent_ms; /* likewise: since then its host has not answered; 0: it has */
+	bool is_asking;
+};
+extern const struct json_field evac_room_fields[]; /* what is on disk */
+
 /* What must survive beside requests, plan and VMs. */
 struct evac_detail {
 	struct evac_asker askers[EVACUATION_REQUESTS_MAX];
@@ -124,6 +149,11 @@ struct evac_detail {
 	bool keep_cordon;
 	int64_t return_until_ms; /* what is not back by then stays where it is; 0: no limit */
 	uint64_t next_number;
+	struct evac_room rooms[EVAC_ROOMS_MAX]; /* of the round under way, or of the last one */
+	size_t room_count;
+	int64_t rooms_until_ms; /* the round is over then, on the clock of the wall */
+	uint64_t rooms_used;    /* VMs of former rounds that have moved, or may have */
+	uint64_t last_room;     /* number */
 };
 
 struct evacuation {
@@ -139,6 +169,10 @@ struct evacuation {
 	size_t slot_count;
 	struct json_object *wish, *plan; /* to be shown */
 	struct err error;                /* why it ends badly; not set: it does not */
+
+	/* VMs of other hosts that do not give way: no plan wants them for a while. */
+	struct evac_refusal *refusals; /* EVAC_FIXED_MAX, or NULL */
+	size_t refusal_count;
 
 	/* Of the present state; forgotten when another is entered. */
 	struct evac_now {
@@ -267,7 +301,8 @@ struct evac_choice {
 	char uuid[ID_UUID_SIZE], name[ID_NAME_SIZE];
 	bool is_stopped; /* and the plan library does not know it */
 	char to[QUEUE_HOSTS_MAX][ID_NAME_SIZE];
-	size_t to_count; /* 0: it stays */
+	size_t to_count;     /* 0: it stays */
+	bool waits_for_room; /* VMs of others have to leave its destination first */
 	char *why;
 	int becomes; /* enum evac_vm_state: LEFT, STOPPING, SAVING; BLOCKED: it may not stay */
 	struct evac_rejected *rejected;
@@ -282,6 +317,8 @@ struct evac_plan {
 	struct evac_choice **by_uuid;
 	size_t by_uuid_count;
 	struct evac_seen *seen;
+	struct evac_room rooms[EVAC_ROOMS_MAX]; /* whom it wants to give way, in its order */
+	size_t room_count;
 };
 /* What a plan may do with VMs of other hosts. */
 #define EVAC_FIXED_MAX 32
@@ -293,6 +330,11 @@ struct evac_others {
 	unsigned max; /* so many may be moved */
 	struct evac_fixed fixed[EVAC_FIXED_MAX]; /* and none of these */
 	size_t fixed_count;
+};
+struct evac_refusal {
+	struct evac_fixed what;
+	uint64_t until_ms; /* on the loop's clock */
+	unsigned times;
 };
 struct evac_making;
 /* CONFLICT: no other host takes guests; INTERNAL. */
@@ -323,7 +365,7 @@ void evac_plan_ask(struct evac_planner *planner, const struct evacuation_request
 		   const struct evac_others *others, bool is_run, evac_planned_fn *done,
 		   void *data);
 
-/* ---- plan_stopped.c, plan_sum.c, plan_show.c: parts of a plan; thread: any ---- */
+/* ---- plan_room.c, plan_stopped.c, plan_sum.c, plan_show.c: parts of a plan; thread: any ---- */
 #define EVAC_OWN 0 /* index of this host in the picture */
 /* All that a plan is made of. */
 struct evac_making {
@@ -338,6 +380,8 @@ struct evac_making {
 	struct plan *plan; /* NULL: there is nothing to be planned */
 	struct evac_plan *ret;
 };
+/* Sets the rooms, and which choices wait for them. */
+void evac_plan_rooms(const struct evac_making *making);
 /* Adds the choices for VMs that do not run. */
 void evac_plan_stopped(const struct evac_making *making);
 /* Sets the state id. */
@@ -402,6 +446,23 @@ void evac_vm_refused(struct evacuation *evac, struct evac_vm *evac_vm, const cha
 void evac_vm_forget_refusals(struct evac_vm *evac_vm);
 /* One that cannot be moved is tried again when VM is not what it was then. */
 void evac_vm_look_at_refused(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm);
+
+/* ---- room.c: room on other hosts ---- */
+/* What the next plan may do with their VMs. */
+void evac_rooms_others(const struct evacuation *evac, struct evac_others *ret);
+/* The rooms of PLAN, if it has some, are the next round. */
+void evac_rooms_take(struct evacuation *evac, const struct evac_plan *plan);
+/* Then no plan is made. */
+bool evac_rooms_are_under_way(const struct evacuation *evac);
+/* VM has to wait for room by CHOICE. */
+void evac_vm_await_room(struct evacuation *evac, struct evac_vm *vm,
+			const struct evac_choice *choice);
+/* WHY a VM has no place, and whose refusal that may be due to; the caller frees it. */
+char *evac_rooms_why(const struct evacuation *evac, const char *why);
+/* Asks their hosts. */
+void evac_rooms_step(struct evacuation *evac, uint64_t *wait_ms);
+/* Nobody waits for them any more. */
+void evac_rooms_leave(struct evacuation *evac);
 
 /* ---- run.c: from planned to drained ---- */
 void evac_step_planned(struct machine *machine);

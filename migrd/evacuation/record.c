@@ -41,6 +41,7 @@ void evac_free(struct evacuation *evac)
 	}
 	free(evac->vms);
 	free(evac->slots);
+	free(evac->refusals);
 	free(evac->request);
 	json_object_put(evac->wish);
 	json_object_put(evac->plan);

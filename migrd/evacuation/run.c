@@ -126,7 +126,9 @@ static void take_choice(struct evacuation *evac, struct evac_vm *vm, const struc
 	if (!evac_vm_wants_plan(evac, vm, &ignored) ||
 	    !evac_seen_is_right(plan->seen, evac->evacs, vm->uuid))
 		return;
-	if (choice)
+	if (choice && choice->waits_for_room)
+		evac_vm_await_room(evac, vm, choice);
+	else if (choice)
 		evac_vm_take_choice(evac, vm, choice);
 	else
 		evac_vm_has_no_choice(evac, vm);
@@ -143,6 +145,7 @@ static void take_plan(struct evacuation *evac, struct evac_plan *plan)
 	evac->now.plan_failed = 0;
 	evac->now.plan_again_ms = loop_now_ms(evac->evacs->env.loop) + PLAN_GAP_MS;
 	evac->now.plan_error[0] = '\0';
+	evac_rooms_take(evac, plan);
 	for (size_t i = 0; i < evac->vm_count; i++)
 		take_choice(evac, &evac->vms[i], plan);
 	evac_change(evac);
@@ -184,11 +187,13 @@ static void on_planned(void *data, struct evac_plan *plan, const struct err *err
 static void on_asked(void *data)
 {
 	struct evacuation *evac = planned_for(data, false);
-	const struct evac_others none = { 0 };
+	struct evac_others others;
 
-	if (evac)
-		evac_plan_ask(evac->evacs->planner, evac->request, &none, true, on_planned,
-			      evac_ref_new(evac, evac->now.planning));
+	if (!evac)
+		return;
+	evac_rooms_others(evac, &others);
+	evac_plan_ask(evac->evacs->planner, evac->request, &others, true, on_planned,
+		      evac_ref_new(evac, evac->now.planning));
 }
 
 /* The earliest moment at which one of the VMs wants a plan. */
@@ -197,6 +202,8 @@ static void plan_if_wanted(struct evacuation *evac, uint64_t *wait_ms)
 	uint64_t now_ms = loop_now_ms(evac->evacs->env.loop), first_ms = UINT64_MAX;
 	bool is_wanted = false;
 
+	if (evac_rooms_are_under_way(evac))
+		return;
 	for (size_t i = 0; i < evac->vm_count; i++) {
 		uint64_t ms;
 
@@ -254,14 +261,17 @@ static void drain(struct evacuation *evac, uint64_t *wait_ms)
 		return;
 	}
 	evac_vms_feed(evac);
+	evac_rooms_step(evac, wait_ms);
 	plan_if_wanted(evac, wait_ms);
 	evac_stays_end(evac, wait_ms);
 	if (evac->now.creations && *wait_ms > CREATIONS_LOOK_MS)
 		*wait_ms = CREATIONS_LOOK_MS;
 	if (is_moving(evac) && *wait_ms > WHILE_MOVING_MS)
 		*wait_ms = WHILE_MOVING_MS;
-	if (evac_is_empty(&evac->machine))
+	if (evac_is_empty(&evac->machine)) {
+		evac_rooms_leave(evac);
 		evac_go(evac, EVAC_STATE_DRAINED, NULL);
+	}
 }
 
 void evac_step_draining(struct machine *machine)

@@ -104,6 +104,8 @@ static void say_draining(const struct evacuation *evac, struct strbuf *text)
 	} else if (evac->now.creations) {
 		strbuf_addf(text, "%zu guests are still coming to this host; ",
 			    evac->now.creations);
+	} else if (evac_rooms_are_under_way(evac)) {
+		strbuf_adds(text, "VMs of other hosts give way first; ");
 	} else if (evac->now.plan_error[0]) {
 		strbuf_addf(text, "no plan can be made: %s; ", evac->now.plan_error);
 	} else if (evac->now.planning && !counts.moving) {

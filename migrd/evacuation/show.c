@@ -12,6 +12,7 @@ struct evac_shown {
 	struct evacuation_who who[EVACUATION_REQUESTS_MAX];
 	struct evacuation_vm_reply *vms;
 	struct evacuation_rejected *rejected;
+	struct evacuation_room_reply rooms[EVAC_ROOMS_MAX];
 	struct strbuf reason, message;
 	struct json_object *plan, *wish; /* of a dry run; the plan also of one that has ended */
 	char name[EVACUATION_WHO_SIZE];  /* likewise */
@@ -113,6 +114,20 @@ static void show_vms(const struct evacuation *evac, struct evac_shown *shown)
 		reply->expected_end = (struct queue_expected){ 0 };
 }
 
+static void show_rooms(const struct evacuation *evac, struct evac_shown *shown)
+{
+	for (size_t i = 0; i < evac->detail.room_count; i++) {
+		const struct evac_room *room = &evac->detail.rooms[i];
+
+		shown->rooms[i] = (struct evacuation_room_reply){
+			room->name, room->uuid, room->from, room->to, evac_room_names[room->state],
+			room->why
+		};
+	}
+	shown->reply.rooms = shown->rooms;
+	shown->reply.room_count = evac->detail.room_count;
+}
+
 /* ---- conditions, requests
  * ------------------------------------------------------------------------- */
 
@@ -206,6 +221,7 @@ const struct evacuation_reply *evacuation_show(struct evacuation *evac)
 	show_conditions(evac, shown);
 	show_requests(evac, shown);
 	show_vms(evac, shown);
+	show_rooms(evac, shown);
 	return &shown->reply;
 }
 

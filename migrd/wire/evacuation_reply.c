@@ -98,6 +98,7 @@ const struct json_field evacuation_plan_fields[] = {
 #define V struct evacuation_vm_reply
 #define N struct evacuation_counts
 #define E struct evacuation_reply
+#define O struct evacuation_room_reply
 
 static const struct json_field failure_fields[] = {
 	JSON_SHOWN(struct move_failure, code, "One of schema/errors.md."),
@@ -153,6 +154,18 @@ static const struct json_field vm_fields[] = {
 	JSON_SHOWN_LIST(V, rejected, rejected_count, rejected_fields,
 			"Of one that is blocked: each other host, and why it does not take it.",
 			.required = true),
+	{ 0 },
+};
+
+static const struct json_field room_fields[] = {
+	JSON_SHOWN(O, vm, "Name of the VM."),
+	JSON_SHOWN(O, vm_uuid, "Uuid of the VM."),
+	JSON_SHOWN(O, from, "Host id of the host that it leaves, so that a VM of this one has room."),
+	JSON_SHOWN(O, to, "Host id of the host to which it goes."),
+	JSON_SHOWN(O, state,
+		   "waiting, moving, moved; failed: it stays there; left: nobody waits for it any "
+		   "more."),
+	JSON_SHOWN(O, why, "What it waits for, or how it ended, as a sentence."),
 	{ 0 },
 };
 
@@ -233,6 +246,9 @@ const struct json_field evacuation_summary_fields[] = { SHORT_ROWS, { 0 } };
 const struct json_field evacuation_reply_fields[] = {
 	SHORT_ROWS,
 	JSON_SHOWN_LIST(E, vms, vm_count, vm_fields, "Each VM.", .required = true),
+	JSON_SHOWN_LIST(E, rooms, room_count, room_fields,
+			"VMs on other hosts that give way, or have the last time.",
+			.required = true),
 	{ .key = "plan",
 	  .type = JSON_ANY,
 	  .required = true,

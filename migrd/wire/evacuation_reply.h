@@ -90,6 +90,11 @@ struct evacuation_vm_reply {
 	size_t rejected_count;
 };
 
+/* A VM on another host that gives way; its states: evac_room_names (evacuation/room.c). */
+struct evacuation_room_reply {
+	const char *vm, *vm_uuid, *from, *to, *state, *why;
+};
+
 struct evacuation_counts {
 	uint64_t left; /* to be done yet, blocked too */
 	uint64_t total, moving, moved, blocked, stays, returned;
@@ -109,6 +114,8 @@ struct evacuation_reply {
 	struct queue_expected expected_end;
 	const struct evacuation_vm_reply *vms;
 	size_t vm_count;
+	const struct evacuation_room_reply *rooms;
+	size_t room_count;
 	struct json_object *plan; /* of evacuation_plan_fields; NULL: none was made */
 	struct json_object *wish; /* the request that began it */
 	const char *ending;       /* aborted, ended, returning: what it is on its way to; NULL */
@@ -119,7 +126,7 @@ struct evacuation_reply {
 	int64_t created_at, started_at, drained_at, updated_at, ended_at;
 };
 extern const struct json_field evacuation_reply_fields[];
-/* Without `vms', `plan' and `request': of lists and events. */
+/* Without `vms', `rooms', `plan' and `request': of lists and events. */
 extern const struct json_field evacuation_summary_fields[];
 
 struct event_evacuation {

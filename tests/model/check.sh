@@ -61,6 +61,7 @@ verify refresh "8 faults, another QEMU of the same host" -DFAULTS=8
 verify evacuation "1 fault, 1 act of a user" -DFAULTS=1 -DUSER=1
 verify evacuation "1 fault, 1 act, one may stay" -DFAULTS=1 -DUSER=1 -DLEFT
 verify evacuation "1 fault, 1 act, one is being created" -DFAULTS=1 -DUSER=1 -DNEW
+verify evacuation "1 fault, 1 act, others make room" -DFAULTS=1 -DUSER=1 -DOTHERS=2
 verify maintenance "2 faults, 1 act of a person" -DFAULTS=2 -DUSER=1
 verify maintenance "2 faults, hooks reboot" -DFAULTS=2 -DUSER=1 -DREBOOTS
 verify maintenance "2 faults, one conducts itself" -DFAULTS=2 -DUSER=1 -DSELF

@@ -5,7 +5,8 @@
  * That a guest is not lost and runs once is the model of the handover; here a move is five steps.
  * What is on disk survives a crash, and is changed in one transaction; all else is forgotten.
  * Macros: FAULTS (how many), USER (how many acts of users), LEFT (the second guest does not run and
- * may stay), NEW (it is being created when the evacuation begins), and the mutants of mutants.sh. */
+ * may stay), NEW (it is being created when the evacuation begins), OTHERS (there is no room before a
+ * guest of host 1 has given way: so many may be asked to), and the mutants of mutants.sh. */
 #ifndef FAULTS
 #define FAULTS 2
 #endif
@@ -14,6 +15,7 @@
 #endif
 
 #define VMS   2
+#define ROUNDS 3 /* so often others are asked at most */
 #define HOSTS 3 /* destinations are 1 and 2 */
 #define EACH(v) v : 0 .. VMS - 1
 
@@ -44,11 +46,22 @@ byte key[VMS];             /* the attempt that the entry is of */
 byte to[VMS];              /* of an entry: the host that is tried */
 bool tried[VMS];           /* and the first one has refused */
 bool cancel_wanted[VMS];   /* of its move */
+#ifdef OTHERS
+mtype:entry_state round = no_entry; /* who gives way: waits, done, failed (it stays), cancelled (left) */
+byte round_no;             /* of the order, from 1 on */
+byte used;                 /* guests of former rounds that gave way, or may have */
+#endif
 
 /* ---- on disk at the destinations ---- */
 bool there[VMS * HOSTS];   /* [v * HOSTS + d]: the record of d owns it */
 mtype:entry_state back[VMS];     /* the order to d to move it to S */
 byte room[HOSTS];
+#ifdef OTHERS
+mtype:entry_state give = no_entry;  /* the order at host 1, whose guest goes to host 2 */
+byte give_no;              /* number of it */
+byte gave;                 /* how often one was carried out */
+byte nook = ROUNDS;        /* what host 2 has for guests of host 1, and for no others */
+#endif
 
 /* ---- the world ---- */
 bool up = true;
@@ -202,6 +215,40 @@ bool news[VMS];            /* its entry has turned to its other host, and that i
 #define deleted_is_gone true
 #endif
 
+#ifdef OTHERS
+#ifdef M_PLANS_DURING_A_ROUND
+#define no_round true
+#else
+#define no_round (round != waits)
+#endif
+#ifdef M_ROOM_HAS_NO_KEY
+#define is_new_order (give_no != round_no || give == done)
+#else
+#define is_new_order (give_no != round_no)
+#endif
+#ifdef M_ROUND_IS_FORGOTTEN
+#define forget_round if :: round == waits -> round = no_entry :: else fi
+#else
+#define forget_round skip
+#endif
+#ifdef M_LEFT_IS_NOT_USED
+#define counts (round == done)
+#else
+#define counts (round == done || round == cancelled)
+#endif
+#ifdef M_LEFT_BEHIND
+#define leave_round skip
+#else
+#define leave_round if :: round == waits -> round = cancelled :: else fi
+#endif
+#define is_over (round != waits)
+#else
+#define no_round true
+#define forget_round skip
+#define leave_round skip
+#define is_over true
+#endif
+
 #ifndef looks_at_records
 #define looks_at_records true
 #endif
@@ -222,7 +269,7 @@ inline take_plan(v)
 {
 	if
 	:: is_still_wanted(v) ->
-		assert(state == draining && !paused && ending == none && cordon && here[v]);
+		assert(state == draining && !paused && ending == none && cordon && here[v] && is_over);
 		attempt[v]++; vm[v] = queued; looked = false
 	:: else
 	fi
@@ -243,7 +290,8 @@ end_idle:
 
 	:: atomic { up && state == draining && ending == none && !cordon && needs_cordon -> cordon = true }
 	/* a plan takes a while; what it says is taken of what still wants one when it is there */
-	:: atomic { up && !planning && (WANTS_PLAN(0) || WANTS_PLAN(1)) && (HAS_PLACE(1) || HAS_PLACE(2)) ->
+	:: atomic { up && !planning && no_round && (WANTS_PLAN(0) || WANTS_PLAN(1)) &&
+		    (HAS_PLACE(1) || HAS_PLACE(2)) ->
 		planning = true }
 	:: atomic { up && planning -> planning = false; take_plan(0); take_plan(1) }
 	/* nothing is left: it is looked, and then written */
@@ -253,6 +301,7 @@ end_idle:
 		looked = true }
 	:: atomic { up && looked ->
 		looked = false;
+		leave_round;
 		state = drained;
 		assert(!creating && cordon);                 /* nobody is on the way here */
 		assert(IS_EMPTY_OF(0) && IS_EMPTY_OF(1));
@@ -261,6 +310,7 @@ end_idle:
 		assert(deleted[1] || vm[1] == left || OWNS(1, 1) + OWNS(1, 2) == 1) }
 
 	:: atomic { up && state == draining && no_entry_lives && ending == returning ->
+		leave_round;
 		from = draining; state = to_returning; ending = none }
 	:: atomic { up && state == drained && ending == returning ->
 		from = drained; state = to_returning; ending = none }
@@ -275,6 +325,7 @@ end_idle:
 		    cordon && cordon_first -> cordon = false }
 	:: atomic { up && state == draining && ending != none && no_entry_lives && ending != returning &&
 		    (!cordon || !cordon_first) ->
+		leave_round;
 		state = ending; ending = none;
 		assert(NO_ENTRY_LIVES) }
 
@@ -382,6 +433,40 @@ end_idle:
 		    away_is_an_end && REACHABLE(where[v]) -> vm[v] = away }
 	od
 }
+
+/* ---- room on another host ---------------------------------------------------------------------- */
+
+#ifdef OTHERS
+#define MAY_ASK (up && state == draining && cordon && may_begin(0) && round == waits)
+
+proctype room_of_others()
+{
+end_idle:
+	do
+	/* what a plan wants of others is on disk before it is asked for */
+	:: atomic { up && !planning && (WANTS_PLAN(0) || WANTS_PLAN(1) || vm[0] == blocked || vm[1] == blocked) &&
+		    state == draining && cordon && may_begin(0) && room[1] == 0 && no_round &&
+		    REACHABLE(1) && used + (counts -> 1 : 0) < OTHERS && round_no < ROUNDS ->
+		used = used + (counts -> 1 : 0); round = waits; round_no++ }
+	/* the queue of host 1 has the order, makes it, or refuses it */
+	:: atomic { MAY_ASK && REACHABLE(1) && is_new_order ->
+		if
+		:: give != waits -> give = waits; give_no = round_no
+		:: give == waits -> round = failed   /* a former order of that guest stands */
+		:: faults > 0 -> faults--; round = failed
+		fi }
+	:: atomic { MAY_ASK && REACHABLE(1) && !is_new_order && give == done -> round = done }
+	:: atomic { MAY_ASK && REACHABLE(1) && !is_new_order && give == failed -> round = failed }
+	/* it is silent for too long, or the time is over; the order there may be carried out yet */
+	:: atomic { MAY_ASK && (!REACHABLE(1) || give == waits) && faults > 0 -> faults--; round = cancelled }
+	/* the queue of host 1, and the admission of host 2 */
+	:: atomic { give == waits && alive[1] && REACHABLE(2) && nook > 0 ->
+		nook--; room[1]++; gave++; give = done;
+		assert(gave <= OTHERS) }             /* no more than were allowed, whatever crashes */
+	:: atomic { give == waits && alive[1] && faults > 0 -> faults--; give = failed }
+	od
+}
+#endif
 
 /* ---- the queue of S, and its moves ------------------------------------------------------------ */
 
@@ -551,7 +636,7 @@ end_idle:
 	:: atomic { up && faults > 0 && !FINAL -> faults--; up = false; looked = false; planning = false;
 		adding[0] = false; adding[1] = false;
 		deleted[1] = deleted[1] || creating; creating = false; /* it was never there */
-		forget(0); forget(1);
+		forget(0); forget(1); forget_round;
 		told[0] = false; told[1] = false; too_late[0] = false; too_late[1] = false;
 		news[0] = false; news[1] = false;
 		if
@@ -579,6 +664,8 @@ proctype end_of_it()
 	timeout ->
 	assert(up && ending == none);
 	assert(FINAL || state == drained || state == draining);
+	/* nobody waits for ever for one who gives way, and of none is said that it does */
+	assert(is_over);
 	/* it goes on only for a reason that it can tell */
 	assert(state != draining || IS_WITHOUT_PLACE(0) || IS_WITHOUT_PLACE(1));
 	assert(!FINAL || (NO_ENTRY_LIVES && !cordon));
@@ -623,6 +710,10 @@ init {
 		run user(1);
 #ifdef NEW
 		run creator();
+#endif
+#ifdef OTHERS
+		room[1] = 0; room[2] = 0;
+		run room_of_others();
 #endif
 		run disaster();
 		run end_of_it()

@@ -180,6 +180,11 @@ M_RETURN_MUST_BE_SEEN                 -DFAULTS=0 -DUSER=2
 M_DELETED_IS_AWAITED                  -DFAULTS=1 -DUSER=1
 M_SECOND_RETURN_IS_AN_END             -DFAULTS=0 -DUSER=2
 M_TOO_LATE_IS_FOR_EVER                -DFAULTS=1 -DUSER=1
+M_PLANS_DURING_A_ROUND                -DFAULTS=0 -DUSER=0 -DOTHERS=1
+M_ROOM_HAS_NO_KEY                     -DFAULTS=0 -DUSER=0 -DOTHERS=1
+M_ROUND_IS_FORGOTTEN                  -DFAULTS=1 -DUSER=0 -DOTHERS=1
+M_LEFT_IS_NOT_USED                    -DFAULTS=1 -DUSER=0 -DOTHERS=1
+M_LEFT_BEHIND                         -DFAULTS=0 -DUSER=1 -DOTHERS=1
 # some hosts, one after another
 M_POST_BEFORE_RECORD                  -DFAULTS=0 -DUSER=1
 M_EVACUATE_AGAIN                      -DFAULTS=1 -DUSER=0
