@@ -106,6 +106,8 @@ FULL = [
       for side in SIDES),
     *((f"crash while a host is emptied and gets its guest back, {side}",
        f"walk.py --side {side} --way evacuated-back") for side in SIDES),
+    *((f"crash while a guest of another host gives way, {side}",
+       f"walk.py --side {side} --way evacuated-room --stride 4") for side in SIDES),
     *((f"crash in a maintenance of both hosts, {side}",
        f"walk.py --side {side} --way maintenance --stride 4") for side in SIDES),
     *((f"crash with a move that is held, {side}", f"walk.py --side {side} --way held")

@@ -112,9 +112,11 @@ class Record:
 
 
 class Arena:
+    host_ids = ("a", "b")   # the guest is on one of these two
+
     def __init__(self, way="precopy", places=None, **guest_options):
         self.way = WAYS[way]
-        self.world = World(places=places)
+        self.world = World(self.host_ids, places)
         self.final_seconds = FINAL_SECONDS
         self.seen_moves = set()
         self.seen_entries = set()

@@ -16,10 +16,12 @@ CLEAN_SECONDS = 30
 class EvacuationArena(Arena):
     """WAY is "evacuated", after which the guest stays there, or "evacuated-back"."""
 
-    def __init__(self, way):
+    wish = {"why": "walk"}
+
+    def __init__(self, way, **guest_options):
         self.comes_back = way == "evacuated-back"
         self.seen_evacuations = set()
-        super().__init__("precopy")
+        super().__init__("precopy", **guest_options)
         self.way = dataclasses.replace(self.way, clean_seconds=CLEAN_SECONDS)
         self.final_seconds = FINAL_SECONDS
 
@@ -28,7 +30,7 @@ class EvacuationArena(Arena):
     def ask_to_move(self, record):
         with contextlib.suppress(OSError, http.client.HTTPException):
             try:
-                self.here.api.post("/v1/evacuations", {"why": "walk"}, timeout=20)
+                self.here.api.post("/v1/evacuations", self.wish, timeout=20)
             except ApiError as error:
                 record.outcome = f"refused ({error.code})"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """States of an evacuation in which a fault strikes: enter() brings it there for certain."""
-from evacuation_scene import HELD
+from evacuation_scene import HELD, ROOM_CONFIG, ROOM_OPTIONS
+from lib.world import World
 from phases import HOLD_MS, Phase
 
 
@@ -48,6 +49,29 @@ class Draining(Phase):
         s.lift()
 
 
+class RoomWorld(World):
+    """With a third host, which takes the guest that gives way."""
+
+    def __init__(self):
+        super().__init__(("a", "b", "c"))
+        self["c"].write_config(**ROOM_CONFIG["c"])
+
+
+class MakingRoom(Phase):
+    """A guest of host b gives way, so slowly that it does not end."""
+    ends_with_fault = True
+    options = {**ROOM_OPTIONS, "make_world": RoomWorld}
+
+    def enter(self, s):
+        s.configure(s.b, move={"bandwidth_bytes_per_s": HELD})
+        s.begin(others_max=1)
+        s.wait_other_held()
+
+    def release(self, s):
+        s.configure(s.b)
+        s.lift()
+
+
 class Drained(Phase):
     def enter(self, s):
         s.begin()
@@ -71,4 +95,4 @@ class Returning(Phase):
 
 
 EVACUATION_PHASES = {"asking": Asked(), "planned": Planned(), "awaiting approval": Waiting(),
-                     "draining": Draining(), "drained": Drained(), "returning": Returning()}
+                     "draining": Draining(), "making room": MakingRoom(), "drained": Drained(), "returning": Returning()}

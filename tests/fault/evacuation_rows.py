@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is said of each VM of a host that is emptied while a fault strikes."""
 from evacuation_scene import Result
-from faults_evacuation import (CutForLong, Deleted, FillsUp, KilledForAMoment, MovedByHand,
-                               OlderIsRefused, OlderStaysThere, Pinned, PinnedInTheQueue, StalePlan,
-                               Started, Together)
+from faults_evacuation import (CutForLong, Deleted, FillsUp, GivesNoWay, KilledForAMoment,
+                               MovedByHand, OlderIsRefused, OlderMakesNoRoom, OlderStaysThere,
+                               Pinned, PinnedInTheQueue, StalePlan, Started, Together)
 from faults_host import DiskFull
 from network import Cut
 
@@ -23,11 +23,12 @@ CUT, CUT_FOR_LONG = Cut("both links", seconds=5), CutForLong("both links", secon
 
 EVACUATION = [
     (A, {"planned": EMPTIED.full, "awaiting approval": EMPTIED.full, "draining": EMPTIED,
-         "drained": EMPTIED.full, "returning": EMPTIED.full}),
+         "making room": EMPTIED, "drained": EMPTIED.full, "returning": EMPTIED.full}),
     (B, {"planned": EMPTIED.full, "awaiting approval": EMPTIED.full, "draining": EMPTIED.full,
-         "drained": EMPTIED.full, "returning": EMPTIED}),
+         "making room": EMPTIED.full, "drained": EMPTIED.full, "returning": EMPTIED}),
     (AB, {"planned": EMPTIED, "awaiting approval": EMPTIED.full, "draining": EMPTIED.full,
-          "drained": EMPTIED.full, "returning": EMPTIED.full}),
+          "making room": EMPTIED.full, "drained": EMPTIED.full, "returning": EMPTIED.full}),
+    (GivesNoWay(), {"making room": EMPTIED.full}),
     (StalePlan(), {"awaiting approval": NEW_GONE}),
     (Pinned(), {"awaiting approval": EMPTIED.full}),
     (Started(), {"draining": STARTED.full, "drained": STARTED}),
@@ -37,8 +38,9 @@ EVACUATION = [
     (PinnedInTheQueue(), {"draining": EMPTIED.full}),
     (FillsUp(), {"draining": EMPTIED}),
     (FULL_B, {"awaiting approval": EMPTIED.full, "draining": EMPTIED.full, "returning": EMPTIED.full}),
-    (CUT, {"draining": EMPTIED, "returning": EMPTIED.full}),
+    (CUT, {"draining": EMPTIED, "making room": EMPTIED.full, "returning": EMPTIED.full}),
     (CUT_FOR_LONG, {"draining": EMPTIED.full, "returning": EMPTIED.full}),
     (OlderStaysThere("the way back", "migrd/wire/peer_back.c"), {"drained": AWAY.full}),
+    (OlderMakesNoRoom("room for others", "migrd/wire/peer_room.c"), {"asking": EMPTIED.full}),
     (OlderIsRefused("capacity", "migrd/capacity/capacity.c"), {"asking": REFUSED.full}),
 ]

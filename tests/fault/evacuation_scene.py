@@ -18,6 +18,12 @@ from scene import CLEAN_SECONDS, NOBODY, Scene
 REACH_SECONDS = 150
 HELD = 128 * 1024           # bytes/s: such a move does not end by itself
 GUEST = {"area": 4, "static": 4, "rate": 4, "memory_mib": 48, "period": 20}
+CPUS = os.cpu_count()       # where others give way, each host has room for twice as many vCPUs
+ROOM_CONFIG = {"a": {"host": {"vcpus_per_core": 2, "makes_room_for": "a"},
+                     "capacity": {"ask_every_s": 1}},
+               "c": {"host": {"vcpus_per_core": 2}}}
+ROOM_OPTIONS = {"gives_way": True, "vcpus": CPUS, "placement": {"pins": ["a", "b"]},
+                "config": ROOM_CONFIG["a"]}
 STILL = {"name": "still", "memory_mib": 32, "machine": "pc-q35-7.2", "accel": "tcg"}
 
 
@@ -42,9 +48,9 @@ class EvacuationScene(Scene):
     """Host a is emptied, b takes its guests g0 and g1.  Good for many cases, one after another."""
 
     def __init__(self, full=False, make_world=World, config=None, at_once=2, still=False,
-                 **guest_options):
+                 gives_way=False, **guest_options):
         """AT_ONCE: so many move at once.  STILL: a has a VM that does not run, too, which is left
-        there."""
+        there.  GIVES_WAY: b has a guest, too, which has to go to c before both have room."""
         self.config = config or {}
         self.at_once, self.wish = at_once, {"stopped": "leave"} if still else {}
         self.open_world(full, make_world, config=self.config)
@@ -53,6 +59,10 @@ class EvacuationScene(Scene):
             list(pool.map(lambda guest: guest.start(self.a, sweeps=0), self.guests))
         if still:
             self.a.api.post("/v1/vms", STILL)
+        self.other = None
+        if gives_way:
+            self.other = self.world.guest("other", area=0, memory_mib=32, vcpus=CPUS)
+            self.other.start(self.b, sweeps=0)
         self.seen = set()
         self.next_case()
 
@@ -61,6 +71,8 @@ class EvacuationScene(Scene):
         self.id = None
         self.is_emptied = True      # what has moved stays away
         self.fault_at = self.healed_at = None
+        if self.other and self.b.vms().get("other", {}).get("state") != "running":
+            self.world.move(self.other, self.world["c"], self.b)
         for host in self.hosts:
             self.points_path(host).write_bytes(b"")     # a running daemon has it open
         for guest in self.guests:
@@ -120,6 +132,10 @@ class EvacuationScene(Scene):
             move["state"] == "transfer"
             and (move.get("progress") or {}).get("ram_transferred_bytes", 0) > 0
             for move in self.moves_out(host)) == self.at_once)
+
+    def wait_other_held(self):
+        self.wait("the one that gives way is on its way", lambda: any(
+            move["vm"] == "other" and move["state"] == "transfer" for move in self.moves_out(self.b)))
 
     def lift(self):
         """Moves have no limit any more: also a later attempt has that of the first one."""
@@ -191,9 +207,22 @@ class EvacuationScene(Scene):
             is_deleted = vm["state"] == "gone" and not vm["host"]
             if owners != ([] if is_deleted else [vm["host"]]):
                 raise AssertionError(f"{vm} is of {owners}, by their records: {records}")
+        if self.other:
+            self.assert_other_right(evac)
         places = {vm["vm"]: self.world[vm["host"]] for vm in evac["vms"] if vm["host"]}
         for guest in self.guests:
             self.assert_runs(guest, places[guest.name])
+
+    def assert_other_right(self, evac):
+        """It has given way, once, by its host's records too."""
+        said = [(room["vm"], room["from"], room["to"]) for room in evac["rooms"]]
+        moved = [move for move in self.b.moves("?vm=other")
+                 if move["kind"] == "MIGRATION_OUT" and move["state"] == "done"]
+        homes = [host.id for host in self.world.hosts.values()
+                 if host.vms().get("other", {}).get("state") == "running"]
+        if homes != ["c"] or said != [("other", "b", "c")]:
+            raise AssertionError(f"who gives way is on {homes}, by {moved}: {evac['rooms']}")
+        self.other.assert_runs_on(self.world["c"], sweeps=0)
 
     def assert_runs(self, guest, host):
         console = guest.console

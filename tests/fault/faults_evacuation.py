@@ -6,7 +6,7 @@ import pathlib
 import re
 import subprocess
 
-from evacuation_scene import REACH_SECONDS, STILL
+from evacuation_scene import REACH_SECONDS, ROOM_CONFIG, ROOM_OPTIONS, STILL
 from faults import Fault, Killed
 from lib import settings
 from lib.api import ApiError
@@ -177,12 +177,31 @@ class FillsUp(Fault):
         s.b.api.delete(f"/v1/vms/{self.other.name}")
 
 
+class GivesNoWay(Fault):
+    """A user of its host cancels the order, and moves it himself later."""
+    name = "the order of a guest that gives way is cancelled"
+
+    def strike(self, s):
+        entry, = (one for one in s.b.api.items("/v1/queue?state=active") if one["vm"] == "other")
+        s.b.api.post(f"/v1/queue/{entry['id']}/cancel", timeout=60)
+        room = s.wait("it is seen", lambda: next(
+            (one for one in s.now()["rooms"] if one["state"] == "failed"), None))
+        blocked = s.wait("one is blocked for want of room", lambda: next(
+            (vm for vm in s.now()["vms"] if vm["state"] == "blocked"), None))
+        if "cancelled" not in room["why"] or "VM 'other' on host 'b'" not in blocked["why"]:
+            raise AssertionError(f"it has not given way, and is said: {room}, {blocked}")
+
+    def mend(self, s):
+        s.configure(s.b)
+        s.world.move(s.other, s.b, s.world["c"])
+
+
 class OlderWorld(World):
     """Host b has the programs of the version before the one that has FILE first."""
     script = settings.SOURCE_DIR / "tests/older"
 
-    def __init__(self, file):
-        super().__init__()
+    def __init__(self, file, ids=("a", "b")):
+        super().__init__(ids)
         done = subprocess.run([self.script, file], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, check=False)
         if done.returncode:
@@ -225,3 +244,33 @@ class OlderIsRefused(Older):
                     error.body["detail"]
             raise AssertionError("it was begun")
         s.wait("the refusal", is_refused, REACH_SECONDS)
+
+
+class OlderRoomWorld(OlderWorld):
+    """The same, with a third host; b takes only the keys of its version."""
+
+    def __init__(self, file):
+        super().__init__(file, ("a", "b", "c"))
+        self["c"].write_config(**ROOM_CONFIG["c"])
+        write = self["b"].write_config
+        self["b"].write_config = lambda host=None, **sections: write(
+            host={key: value for key, value in (host or {}).items() if key != "makes_room_for"},
+            **sections)
+
+
+class OlderMakesNoRoom(Older):
+    """It cannot be asked to move a guest of its own, which a user does then."""
+
+    def __init__(self, what, file):
+        super().__init__(what, file)
+        self.options = {**ROOM_OPTIONS, "make_world": lambda: OlderRoomWorld(file)}
+
+    def strike(self, s):
+        s.begin(others_max=1)
+        room = s.wait("it is seen", lambda: next(
+            (one for one in s.now()["rooms"] if one["state"] == "failed"), None))
+        if "upgrade it to" not in room["why"]:
+            raise AssertionError(f"its host is older, and is said: {room}")
+
+    def mend(self, s):
+        s.world.move(s.other, s.b, s.world["c"])

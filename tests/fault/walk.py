@@ -7,7 +7,7 @@ it again, and checks the result.
         [--action crash|error|drop] [--from N --to M --stride K]
         [--way precopy|paused|stopped|multifd|disks|held|told|probed|beside|postcopy|queued|save|live|restore|
          live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm|evacuated|evacuated-back|
-         maintenance]
+         evacuated-room|maintenance]
         [--twice]
         [--names] [--qemu PROGRAM]
 
@@ -32,6 +32,7 @@ from evacuation_arena import EvacuationArena
 from lib import settings
 from maintenance_arena import MaintenanceArena
 from refresh_arena import RefreshArena
+from room_arena import RoomArena
 from save_arena import SaveArena
 
 SIDES = ("source", "destination")
@@ -40,7 +41,7 @@ ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena,  # of one 
           "refresh": RefreshArena, "refresh-paused": RefreshArena,
           "refresh-tap": RefreshArena, "refresh-tpm": RefreshArena,
           "evacuated": EvacuationArena, "evacuated-back": EvacuationArena,
-          "maintenance": MaintenanceArena}
+          "evacuated-room": RoomArena, "maintenance": MaintenanceArena}
 # A lost request or answer costs a whole deadline (15 s for go).
 DROP_SECONDS = 100
 # The second crash comes at the (N * 7 mod 23 + 1)th point: a recovery passes about 23.
