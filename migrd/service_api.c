@@ -2,6 +2,7 @@
 /* What others reach: the data port and the API, and what the API alone answers from. */
 #include "service.h"
 
+#include "base/mem.h"
 #include "reload.h"
 #include "settings.h"
 #include "stream/port.h"
@@ -71,6 +72,7 @@ static bool start_api(struct daemon *daemon, struct err *err)
 	const struct config *config = daemon->config;
 
 	daemon->api.consoles = consoles_new(daemon->api.loop);
+	daemon->api.waits = waits_new(&daemon->api);
 	daemon->server = http_server_new(daemon->api.loop,
 					 &(struct http_config){
 						 .listen = config->api_listen,
@@ -80,6 +82,7 @@ static bool start_api(struct daemon *daemon, struct err *err)
 						 .key_file = config->tls_key,
 						 .routes = api_routes,
 						 .handler_data = &daemon->api,
+						 .prefers_wait = api_prefers_wait,
 					 },
 					 err);
 	return daemon->server || err_wrap(err, "[api] listen");
@@ -90,6 +93,7 @@ static void end_api(struct daemon *daemon)
 {
 	http_server_free(daemon->server);
 	consoles_free(daemon->api.consoles);
+	waits_free(TAKE_PTR(daemon->api.waits));
 	api_host_fini(&daemon->api);
 }
 

@@ -9,7 +9,8 @@ cat <<'END'
 One table for all: the REST API answers with the HTTP status and puts the code
 into `code` of its problem document, `migrctl` ends with the exit status, and the
 records of moves keep the code. "retry" says whether the same request may
-succeed later with nothing changed by the caller.
+succeed later with nothing changed by the caller (`retry` of the problem), and after
+how long to try it (`Retry-After`).
 
 | code | HTTP | exit | retry | meaning |
 | --- | --- | --- | --- | --- |
@@ -24,7 +25,7 @@ is_table && /X\(/ {
 	for (i = 2; i <= 5; i++)
 		gsub(/[ \t"]/, "", part[i])
 	printf "| `%s` | %s | %s | %s | %s |\n", part[2], part[3], part[4],
-		part[5] == "true" ? "yes" : "no", meaning
+		part[5] == "0" ? "no" : "after " part[5] " s", meaning
 }
 is_table && !/\\$/ { exit }
 ' "$1"

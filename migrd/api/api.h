@@ -5,6 +5,7 @@
 #define MIGRD_API_API_H
 
 #include "api/readyz.h"
+#include "api/waits.h"
 #include "base/bus.h"
 #include "base/strbuf.h"
 #include "capacity/capacity.h"
@@ -45,6 +46,7 @@ struct api {
 	struct maintenances *maintenances;
 	struct capacity *capacity;
 	struct shutdown *shutdown;
+	struct waits *waits;
 	bool shutdown_is_off; /* logind has said that there is none */
 	bool is_shutdown;     /* the guests have to go, within so long */
 	uint64_t shutdown_limit_s;
@@ -187,6 +189,7 @@ void api_vms_adopt(struct http_request *req, void *data);
 #define API_DETACH_MS     20000
 #define API_DETACH_MAX_MS 100000 /* migrctl waits two minutes for an answer */
 void api_devices_list(struct http_request *req, void *data);
+void api_device_get(struct http_request *req, void *data);
 void api_device_attach(struct http_request *req, void *data);
 void api_device_detach(struct http_request *req, void *data);
 void api_medium_change(struct http_request *req, void *data);
@@ -276,6 +279,7 @@ void api_refresh_get(struct http_request *req, void *data);
 void api_refresh_cancel(struct http_request *req, void *data);
 /* jobs.c */
 void api_moves_list(struct http_request *req, void *data);
+void api_job_get(struct http_request *req, void *data);
 void api_jobs_list(struct http_request *req, void *data);
 /* host.c */
 void api_host_get(struct http_request *req, void *data);

@@ -45,6 +45,21 @@ void api_devices_list(struct http_request *req, void *data)
 	api_list_reply(req, &list, NULL);
 }
 
+void api_device_get(struct http_request *req, void *data)
+{
+	struct vm *vm = api_vm_find(req, data);
+	const char *id = http_param(req, "id");
+	struct json_object *device = vm ? vm_device_json(vm, id) : NULL;
+	struct err err;
+
+	if (device) {
+		http_reply(req, 200, device);
+	} else if (vm) {
+		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no device '%.64s'", vm_name(vm), id);
+		http_reply_err(req, &err);
+	}
+}
+
 static void reply_device(struct pending *pending, int status, const struct err *err)
 {
 	struct vm *vm = vm_find_uuid(pending->api->vms, pending->uuid);

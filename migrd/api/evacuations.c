@@ -14,6 +14,7 @@ void api_evacuation_changed(void *data, struct evacuation *evac)
 						.at = clock_wall_ms() };
 
 	bus_publish(api->bus, "evacuation", json_encode(event_evacuation_fields, &event));
+	waits_look(api->waits, evacuation_machine(evac));
 }
 
 static void reply_evacuation(struct http_request *req, int status, struct evacuation *evac)

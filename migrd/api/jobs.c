@@ -99,23 +99,42 @@ static struct json_object *job_json(const struct move *move)
 	return json_encode(job_reply_fields, &job);
 }
 
-/* They are shown as moves are, without a peer. */
+/* A save is shown as a move is, without a peer. */
+static struct job_reply save_job(const struct save_reply *shown)
+{
+	return (struct job_reply){
+		.id = shown->id,
+		.kind = shown->kind,
+		.vm = shown->vm,
+		.state = shown->state,
+		.final = shown->final,
+		.is_save = true,
+		.file = shown->file,
+		.created_at = shown->created_at,
+		.updated_at = shown->updated_at,
+		.ended_at = shown->ended_at,
+	};
+}
+
+static struct job_reply refresh_job(const struct refresh_reply *shown)
+{
+	return (struct job_reply){
+		.id = shown->id,
+		.kind = shown->kind,
+		.vm = shown->vm,
+		.state = shown->state,
+		.final = shown->final,
+		.created_at = shown->created_at,
+		.updated_at = shown->updated_at,
+		.ended_at = shown->ended_at,
+	};
+}
+
 static void add_saves(struct strbuf *list, const struct api *api, const struct filter *filter)
 {
 	for (struct save *save = saves_first(api->saves); save; save = save_next(save)) {
 		const struct save_reply shown = save_show(save);
-		const struct job_reply job = {
-			.id = shown.id,
-			.kind = shown.kind,
-			.vm = shown.vm,
-			.state = shown.state,
-			.final = shown.final,
-			.is_save = true,
-			.file = shown.file,
-			.created_at = shown.created_at,
-			.updated_at = shown.updated_at,
-			.ended_at = shown.ended_at,
-		};
+		const struct job_reply job = save_job(&shown);
 
 		if ((filter->vm && strcmp(shown.vm, filter->vm) != 0) ||
 		    (filter->active && shown.final))
@@ -130,16 +149,7 @@ static void add_refreshes(struct strbuf *list, const struct api *api, const stru
 
 	for (; refresh; refresh = refresh_next(refresh)) {
 		const struct refresh_reply shown = refresh_show(refresh);
-		const struct job_reply job = {
-			.id = shown.id,
-			.kind = shown.kind,
-			.vm = shown.vm,
-			.state = shown.state,
-			.final = shown.final,
-			.created_at = shown.created_at,
-			.updated_at = shown.updated_at,
-			.ended_at = shown.ended_at,
-		};
+		const struct job_reply job = refresh_job(&shown);
 
 		if ((filter->vm && strcmp(shown.vm, filter->vm) != 0) ||
 		    (filter->active && shown.final))
@@ -172,6 +182,45 @@ static void add_holders(struct strbuf *list, struct vms *vms, const char *only_v
 			continue;
 		job = holder_job(vm, &holder);
 		api_list_show(list, job_reply_fields, &job);
+	}
+}
+
+static void reply_save_job(struct http_request *req, const struct save *save)
+{
+	const struct save_reply shown = save_show(save);
+	const struct job_reply job = save_job(&shown);
+
+	http_reply_as(req, 200, job_reply_fields, &job);
+}
+
+static void reply_refresh_job(struct http_request *req, const struct refresh *refresh)
+{
+	const struct refresh_reply shown = refresh_show(refresh);
+	const struct job_reply job = refresh_job(&shown);
+
+	http_reply_as(req, 200, job_reply_fields, &job);
+}
+
+/* Who holds a monitor is no job with an end that one could ask for. */
+void api_job_get(struct http_request *req, void *data)
+{
+	const struct api *api = data;
+	const char *id = http_param(req, "id");
+	const struct move *move = moves_find(api->moves, id);
+	const struct save *save = saves_find(api->saves, id);
+	const struct refresh *refresh = refreshes_find(api->refreshes, id);
+	struct err err;
+
+	if (move) {
+		http_reply(req, 200, job_json(move));
+	} else if (save) {
+		reply_save_job(req, save);
+	} else if (refresh) {
+		reply_refresh_job(req, refresh);
+	} else {
+		err_set(&err, ERR_NOT_FOUND,
+			"there is no move, save, restore or refresh '%.40s' on this host", id);
+		http_reply_err(req, &err);
 	}
 }
 

@@ -11,6 +11,7 @@ void api_maintenance_changed(void *data, struct maintenance *m)
 						 .at = clock_wall_ms() };
 
 	bus_publish(api->bus, "maintenance", json_encode(event_maintenance_fields, &event));
+	waits_look(api->waits, maintenance_machine(m));
 }
 
 static void reply_maintenance(struct http_request *req, int status, struct maintenance *m)

@@ -23,6 +23,7 @@ void api_move_changed(void *data, const struct move *move)
 		queue_look(api->queue);
 	evacuations_look(api->evacuations);
 	bus_publish(api->bus, "move", json_encode(event_move_fields, &event));
+	waits_look(api->waits, move_machine(move));
 }
 
 static struct move *find(struct http_request *req, const struct api *api)

@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "api/openapi.h"
 #include "base/mem.h"
+#include "http/object.h"
 #include "wire/notice.h"
 #include "wire/schema.h"
 
@@ -108,6 +109,27 @@ static struct json_object *text_schema(void)
 	return schema;
 }
 
+static struct json_object *component_ref(const char *path)
+{
+	struct json_object *ref = json_object_new_object();
+
+	json_add_str(ref, "$ref", path);
+	return ref;
+}
+
+static void add_header(struct json_object *answer, const char *name, const char *path)
+{
+	json_object_object_add(get_or_add(answer, "headers"), name, component_ref(path));
+}
+
+static void add_good_headers(struct json_object *answer, const struct http_route *route, int status)
+{
+	if (status != 204 && http_has_etag(api_routes, route))
+		add_header(answer, "ETag", "#/components/headers/etag");
+	if ((status == 201 || status == 202) && http_has_location(api_routes, route))
+		add_header(answer, "Location", "#/components/headers/location");
+}
+
 static void add_good(struct json_object *answers, const struct http_route *route, int status)
 {
 	static const struct {
@@ -126,6 +148,7 @@ static void add_good(struct json_object *answers, const struct http_route *route
 			continue;
 		answer = get_or_add(answers, good[i].key);
 		json_add_str(answer, "description", good[i].words);
+		add_good_headers(answer, route, status);
 		if (route->reply)
 			add_schema(answer, JSON_TYPE, good_schema(route));
 		else if (route->is_stream)
@@ -133,14 +156,6 @@ static void add_good(struct json_object *answers, const struct http_route *route
 		else if (route->type)
 			add_schema(answer, route->type, text_schema());
 	}
-}
-
-static struct json_object *component_ref(const char *path)
-{
-	struct json_object *ref = json_object_new_object();
-
-	json_add_str(ref, "$ref", path);
-	return ref;
 }
 
 static struct json_object *answers(const struct http_route *route)
@@ -152,6 +167,8 @@ static struct json_object *answers(const struct http_route *route)
 		add_good(ret, route, has_body ? 200 : 204);
 	if (route->status)
 		add_good(ret, route, route->status);
+	if (strcmp(route->method, "GET") == 0 && http_has_etag(api_routes, route))
+		json_object_object_add(ret, "304", component_ref("#/components/responses/known"));
 	json_object_object_add(ret, "4XX", component_ref("#/components/responses/refused"));
 	json_object_object_add(ret, "5XX", component_ref("#/components/responses/failed"));
 	return ret;
@@ -210,7 +227,31 @@ static void add_problem(struct json_object *place, const char *name, const char 
 	struct json_object *answer = get_or_add(place, name);
 
 	json_add_str(answer, "description", words);
+	add_header(answer, "Retry-After", "#/components/headers/retry-after");
 	add_schema(answer, PROBLEM_TYPE, openapi_ref("problem"));
+}
+
+static void add_header_words(struct json_object *place, const char *name, const char *type,
+			     const char *words)
+{
+	struct json_object *header = get_or_add(place, name);
+
+	json_add_str(header, "description", words);
+	json_add_str(get_or_add(header, "schema"), "type", type);
+}
+
+static struct json_object *headers(void)
+{
+	struct json_object *ret = json_object_new_object();
+
+	add_header_words(ret, "etag", "string",
+			 "Changes when the answer does; for If-None-Match and If-Match.");
+	add_header_words(ret, "location", "string",
+			 "Path of what was made, or of the object that is being changed.");
+	add_header_words(ret, "retry-after", "integer",
+			 "Of a problem with `retry`: when the same request may succeed, in seconds "
+			 "from now.");
+	return ret;
 }
 
 static struct json_object *components(void)
@@ -218,12 +259,16 @@ static struct json_object *components(void)
 	struct json_object *ret = json_object_new_object();
 	struct json_object *scheme = get_or_add(get_or_add(ret, "securitySchemes"), CERTIFICATE);
 	struct json_object *shared = get_or_add(ret, "responses");
+	struct json_object *known = get_or_add(shared, "known");
 
 	json_add_str(scheme, "type", "mutualTLS");
 	json_add_str(scheme, "description",
 		     "A certificate of the configured authority; its name says the role. The UNIX "
 		     "socket of the host takes none: who may open it is admin.");
 	json_object_object_add(ret, "schemas", openapi_schemas());
+	json_object_object_add(ret, "headers", headers());
+	json_add_str(known, "description", "The client has it already, by its If-None-Match");
+	add_header(known, "ETag", "#/components/headers/etag");
 	add_problem(shared, "refused",
 		    "It was refused, and nothing was changed: a problem document (RFC 9457)");
 	add_problem(shared, "failed", "It failed: a problem document (RFC 9457)");

@@ -2,9 +2,11 @@
 /* Names, tags and parameters of routes. */
 #include <string.h>
 
+#include "api/api.h"
 #include "api/openapi.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "http/object.h"
 
 #define PEER_PREFIX "/peer/v1/"
 #define USER_PREFIX "/v1/"
@@ -210,6 +212,33 @@ static struct json_object *idempotency_key(void)
 			     schema);
 }
 
+static bool is_method(const struct http_route *route, const char *method)
+{
+	return strcmp(route->method, method) == 0;
+}
+
+/* Of all routes with an object, as http/condition.c and http/good.c take them. */
+static void add_conditions(struct json_object *list, const struct http_route *route)
+{
+	if (is_method(route, "GET") && http_has_etag(api_routes, route))
+		json_object_array_add(list, parameter_new("If-None-Match", "header",
+							  "ETags that the client has answers of: "
+							  "304 if one is that of this one.",
+							  text_schema(NULL)));
+	if (is_method(route, "GET") || !http_object_of_path(api_routes, route))
+		return;
+	json_object_array_add(list, parameter_new("If-Match", "header",
+						  "ETags of the object, or *: 412, and nothing "
+						  "changed, if it has none of them any more; what "
+						  "passes, as progress, is not compared.",
+						  text_schema(NULL)));
+	if (is_method(route, "PUT"))
+		json_object_array_add(list, parameter_new("If-None-Match", "header",
+							  "*: 412, and nothing changed, if there "
+							  "is such an object.",
+							  text_schema(NULL)));
+}
+
 struct json_object *openapi_parameters(const struct http_route *route)
 {
 	struct json_object *list = json_object_new_array();
@@ -220,5 +249,6 @@ struct json_object *openapi_parameters(const struct http_route *route)
 							  query_schema(key)));
 	if (route->takes_key)
 		json_object_array_add(list, idempotency_key());
+	add_conditions(list, route);
 	return list;
 }

@@ -12,6 +12,7 @@ void api_queue_changed(void *data, const struct queue_entry *entry)
 
 	evacuations_look(api->evacuations);
 	bus_publish(api->bus, "queue", json_encode(event_queue_fields, &event));
+	waits_look(api->waits, queue_machine(entry));
 }
 
 static void reply_entry(struct http_request *req, int status, const struct queue_entry *entry)

@@ -11,6 +11,7 @@ void api_refresh_changed(void *data, const struct refresh *refresh)
 					     .at = clock_wall_ms() };
 
 	bus_publish(api->bus, "refresh", json_encode(event_refresh_fields, &event));
+	waits_look(api->waits, refresh_machine(refresh));
 }
 
 static void reply_refresh(struct http_request *req, int status, const struct refresh *refresh)

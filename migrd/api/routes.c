@@ -78,6 +78,14 @@ static const struct http_query_key detach_query[] = {
 	{ 0 }
 };
 
+static const struct http_query_key wait_query[] = {
+	{ "until", HTTP_QUERY_TEXT,
+	  .help = "State to wait for; not given: final, any in which it has ended." },
+	{ "timeout", HTTP_QUERY_UINT, .min = 1, .max = WAIT_MAX_S, .fallback = WAIT_S,
+	  .help = "How long to wait, in seconds." },
+	{ 0 }
+};
+
 static const char *const yes_no[] = { "true", "false", NULL };
 static const struct http_query_key eject_query[] = {
 	{ "force", HTTP_QUERY_ENUM, .names = yes_no,
@@ -154,6 +162,8 @@ const struct http_route api_routes[] = {
 	  .summary = "Add a device, also while it runs: an element of a list of the definition, "
 		     "with its kind",
 	  .handler_checks_body = true, .reply = vm_device_fields, .status = 201 },
+	{ "GET", "/v1/vms/{name}/devices/{id}", V, api_device_get, .summary = "One device",
+	  .reply = vm_device_fields },
 	{ "DELETE", "/v1/vms/{name}/devices/{id}", O, api_device_detach,
 	  .summary = "Remove a device; answers when the guest has let go of it",
 	  .query = detach_query },
@@ -196,6 +206,9 @@ const struct http_route api_routes[] = {
 	  .other_reply = trial_reply_fields, .status = 202, .takes_key = true },
 	{ "GET", "/v1/moves/{id}", V, api_move_get, .summary = "One move",
 	  .reply = move_reply_fields },
+	{ "GET", "/v1/moves/{id}/wait", V, api_wait,
+	  .summary = "One move, when it has come to a state", .query = wait_query,
+	  .reply = move_reply_fields },
 	{ "PATCH", "/v1/moves/{id}", O, api_move_set, .summary = "Change a running move",
 	  .body = move_patch_fields, .reply = move_patch_reply_fields },
 	{ "POST", "/v1/moves/{id}/cancel", O, api_move_cancel,
@@ -231,6 +244,9 @@ const struct http_route api_routes[] = {
 	  .status = 202 },
 	{ "GET", "/v1/queue/{id}", V, api_queue_get, .summary = "One entry",
 	  .reply = queue_reply_fields },
+	{ "GET", "/v1/queue/{id}/wait", V, api_wait,
+	  .summary = "One entry, when it has come to a state", .query = wait_query,
+	  .reply = queue_reply_fields },
 	{ "PATCH", "/v1/queue/{id}", O, api_queue_set, .summary = "Change its priority",
 	  .body = queue_patch_fields, .reply = queue_did_fields },
 	{ "POST", "/v1/queue/{id}/cancel", O, api_queue_cancel,
@@ -256,6 +272,9 @@ const struct http_route api_routes[] = {
 	  .body = evacuation_request_fields, .reply = evacuation_reply_fields, .status = 202 },
 	{ "GET", "/v1/evacuations/{id}", V, api_evacuation_get,
 	  .summary = "One evacuation; `current' is the one under way, or the last",
+	  .reply = evacuation_reply_fields },
+	{ "GET", "/v1/evacuations/{id}/wait", V, api_wait,
+	  .summary = "One evacuation, when it has come to a state", .query = wait_query,
 	  .reply = evacuation_reply_fields },
 	{ "POST", "/v1/evacuations/{id}/approve", O, api_evacuation_approve,
 	  .summary = "Let one begin that waits for it", .body = evacuation_approve_fields,
@@ -288,6 +307,9 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/maintenances/{id}", V, api_maintenance_get,
 	  .summary = "One maintenance; `current' is the one under way, or the last",
 	  .reply = maintenance_reply_fields },
+	{ "GET", "/v1/maintenances/{id}/wait", V, api_wait,
+	  .summary = "One maintenance, when it has come to a state", .query = wait_query,
+	  .reply = maintenance_reply_fields },
 	{ "POST", "/v1/maintenances/{id}/go", O, api_maintenance_go,
 	  .summary = "Let a host go on that waits for it", .body = maintenance_go_fields,
 	  .reply = maintenance_reply_fields, .status = 202 },
@@ -309,10 +331,16 @@ const struct http_route api_routes[] = {
 	  .reply = save_reply_fields, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",
 	  .reply = save_reply_fields },
+	{ "GET", "/v1/saves/{id}/wait", V, api_wait,
+	  .summary = "One save or restore, when it has come to a state", .query = wait_query,
+	  .reply = save_reply_fields },
 	{ "GET", "/v1/refreshes", V, api_refreshes_list,
 	  .summary = "Refreshes: guests that a new QEMU takes over, newest first",
 	  .reply = refresh_reply_fields, .is_list = true },
 	{ "GET", "/v1/refreshes/{id}", V, api_refresh_get, .summary = "One refresh",
+	  .reply = refresh_reply_fields },
+	{ "GET", "/v1/refreshes/{id}/wait", V, api_wait,
+	  .summary = "One refresh, when it has come to a state", .query = wait_query,
 	  .reply = refresh_reply_fields },
 	{ "POST", "/v1/refreshes/{id}/cancel", O, api_refresh_cancel,
 	  .summary = "Cancel it: the guest goes on in the old QEMU", .reply = refresh_reply_fields,
@@ -323,6 +351,11 @@ const struct http_route api_routes[] = {
 	  .reply = save_reply_fields, .status = 202 },
 	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host",
 	  .query = moves_query, .reply = job_reply_fields, .is_list = true },
+	{ "GET", "/v1/jobs/{id}", V, api_job_get, .summary = "One move, save, restore or refresh",
+	  .reply = job_reply_fields },
+	{ "GET", "/v1/jobs/{id}/wait", V, api_wait,
+	  .summary = "One job, when it has come to a state", .query = wait_query,
+	  .reply = job_reply_fields },
 	{ "GET", "/v1/events", V, api_events, .is_stream = true,
 	  .summary = "Server-sent events; resumes by Last-Event-ID" },
 	{ "GET", "/healthz", N, api_healthz, .summary = "The coordinator answers",

@@ -11,6 +11,7 @@ void api_save_changed(void *data, const struct save *save)
 	const struct event_save event = { .save = save_show(save), .at = clock_wall_ms() };
 
 	bus_publish(api->bus, "save", json_encode(event_save_fields, &event));
+	waits_look(api->waits, save_machine(save));
 }
 
 static void reply_save(struct http_request *req, int status, const struct save *save)

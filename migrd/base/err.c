@@ -13,8 +13,9 @@ static const struct err_def {
 	const char *name;
 	int http_status;
 	int exit_code;
+	unsigned retry_s;
 } err_defs[ERR_CODE_COUNT] = {
-#define X(code, name, http, exit, retry, meaning) [ERR_##code] = { name, http, exit },
+#define X(code, name, http, exit, retry, meaning) [ERR_##code] = { name, http, exit, retry },
 	ERR_CODES(X)
 #undef X
 };
@@ -138,6 +139,11 @@ int err_http_status(enum err_code code)
 int err_exit_code(enum err_code code)
 {
 	return def_of(code)->exit_code;
+}
+
+unsigned err_retry_s(enum err_code code)
+{
+	return def_of(code)->retry_s;
 }
 
 enum err_code err_from_name(const char *name)

@@ -18,33 +18,35 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/*        code             name                  HTTP  exit  retry   meaning */
-#define ERR_CODES(X)                                                                           \
-	X(NONE, "none", 200, 0, false, "no error")                                             \
-	X(INTERNAL, "internal", 500, 1, false, "a fault of migrd itself")                      \
-	X(INVALID, "invalid", 400, 2, false, "the input is wrong")                             \
-	X(UNAUTHORIZED, "unauthorized", 401, 3, false, "no acceptable certificate")            \
-	X(FORBIDDEN, "forbidden", 403, 3, false, "not allowed, to this role or to anybody")    \
-	X(NOT_FOUND, "not-found", 404, 4, false, "there is no such object")                    \
-	X(METHOD, "method-not-allowed", 405, 2, false, "the route has no such method")         \
-	X(KEY_REUSED, "key-reused", 422, 5, false, "the Idempotency-Key is another request's") \
-	X(EXISTS, "exists", 409, 5, false, "the name is taken")                                \
-	X(CONFLICT, "conflict", 409, 5, false, "the object's state forbids it")                \
-	X(BUSY, "busy", 409, 5, true, "a job holds the object")                                \
-	X(TOO_LATE, "too-late", 409, 5, false, "the point of no return is past")               \
-	X(TOO_LARGE, "too-large", 413, 2, false, "over a size limit")                          \
-	X(MEDIA_TYPE, "media-type", 415, 2, false, "the body is not JSON")                     \
-	X(PROTOCOL, "protocol-mismatch", 426, 6, false, "no common protocol version")          \
-	X(LIMIT, "limit", 429, 7, true, "a limit of this host is reached")                     \
-	X(QEMU, "qemu-error", 502, 8, false, "QEMU refused or failed")                         \
-	X(AGENT, "agent-error", 502, 8, false, "the guest agent refused or failed")            \
-	X(PEER, "peer-error", 502, 8, true, "the other coordinator failed")                    \
-	X(REFUSED, "refused", 409, 8, false, "the other host refused")                         \
-	X(UNAVAILABLE, "unavailable", 503, 9, true, "not there at the moment")                 \
-	X(TIMEOUT, "timeout", 504, 10, true, "a deadline passed")                              \
-	X(CANCELLED, "cancelled", 409, 11, false, "cancelled on request")                      \
-	X(STORE, "store", 500, 12, false, "the state database failed")                         \
-	X(NO_SPACE, "no-space", 507, 12, true, "memory or disk is used up")
+/* code, name, HTTP status, exit status, retry (0: the same request cannot succeed later;
+ * else: after so many seconds it may, as Retry-After says), meaning */
+#define ERR_CODES(X)                                                                       \
+	X(NONE, "none", 200, 0, 0, "no error")                                             \
+	X(INTERNAL, "internal", 500, 1, 0, "a fault of migrd itself")                      \
+	X(INVALID, "invalid", 400, 2, 0, "the input is wrong")                             \
+	X(UNAUTHORIZED, "unauthorized", 401, 3, 0, "no acceptable certificate")            \
+	X(FORBIDDEN, "forbidden", 403, 3, 0, "not allowed, to this role or to anybody")    \
+	X(NOT_FOUND, "not-found", 404, 4, 0, "there is no such object")                    \
+	X(METHOD, "method-not-allowed", 405, 2, 0, "the route has no such method")         \
+	X(KEY_REUSED, "key-reused", 422, 5, 0, "the Idempotency-Key is another request's") \
+	X(EXISTS, "exists", 409, 5, 0, "the name is taken")                                \
+	X(CONFLICT, "conflict", 409, 5, 0, "the object's state forbids it")                \
+	X(PRECONDITION, "precondition-failed", 412, 5, 0, "If-Match does not hold")        \
+	X(BUSY, "busy", 409, 5, 1, "a job holds the object")                               \
+	X(TOO_LATE, "too-late", 409, 5, 0, "the point of no return is past")               \
+	X(TOO_LARGE, "too-large", 413, 2, 0, "over a size limit")                          \
+	X(MEDIA_TYPE, "media-type", 415, 2, 0, "the body is not JSON")                     \
+	X(PROTOCOL, "protocol-mismatch", 426, 6, 0, "no common protocol version")          \
+	X(LIMIT, "limit", 429, 7, 5, "a limit of this host is reached")                    \
+	X(QEMU, "qemu-error", 502, 8, 0, "QEMU refused or failed")                         \
+	X(AGENT, "agent-error", 502, 8, 0, "the guest agent refused or failed")            \
+	X(PEER, "peer-error", 502, 8, 5, "the other coordinator failed")                   \
+	X(REFUSED, "refused", 409, 8, 0, "the other host refused")                         \
+	X(UNAVAILABLE, "unavailable", 503, 9, 2, "not there at the moment")                \
+	X(TIMEOUT, "timeout", 504, 10, 1, "a deadline passed")                             \
+	X(CANCELLED, "cancelled", 409, 11, 0, "cancelled on request")                      \
+	X(STORE, "store", 500, 12, 0, "the state database failed")                         \
+	X(NO_SPACE, "no-space", 507, 12, 30, "memory or disk is used up")
 
 enum err_code {
 #define X(code, name, http, exit, retry, meaning) ERR_##code,
@@ -95,6 +97,8 @@ static inline bool err_is_set(const struct err *err)
 const char *err_name(enum err_code code);
 int err_http_status(enum err_code code);
 int err_exit_code(enum err_code code);
+/* After so many seconds the same request may succeed; 0: it cannot. */
+unsigned err_retry_s(enum err_code code);
 /* The inverse of err_name(); ERR_INTERNAL for a name of a newer version. */
 enum err_code err_from_name(const char *name);
 

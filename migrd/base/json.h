@@ -112,6 +112,7 @@ struct json_field {
 	const struct json_field *fields; /* OBJECT, ARRAY, LIST, PART; of ANY for the schema */
 	json_check_fn *check;            /* STRING, TEXT, STRINGS */
 	const char *pattern;             /* for the schema: what `check' accepts */
+	bool is_passing; /* of a reply: changes by itself; If-Match does not compare it */
 	const char *help;                /* one sentence, unit included */
 };
 

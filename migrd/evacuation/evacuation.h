@@ -124,6 +124,8 @@ bool evacuation_has_requester(const struct evacuation *evac, const char *who);
 struct evacuation *evacuations_first(struct evacuations *evacs);
 struct evacuation *evacuation_next(const struct evacuation *evac);
 bool evacuation_is_final(const struct evacuation *evac);
+/* Its state machine, to be looked at only. */
+const struct machine *evacuation_machine(const struct evacuation *evac);
 const char *evacuation_id(const struct evacuation *evac);
 /* Borrowed until one is shown again, or the loop goes on. */
 const struct evacuation_reply *evacuation_show(struct evacuation *evac);

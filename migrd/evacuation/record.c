@@ -217,3 +217,8 @@ const char *evacuation_id(const struct evacuation *evac)
 {
 	return evac->row.id;
 }
+
+const struct machine *evacuation_machine(const struct evacuation *evac)
+{
+	return &evac->machine;
+}

@@ -66,7 +66,8 @@ static void handle(struct http_server *server, struct http_request *req)
 	}
 	switch (http_fault_at(req, "peer", &err)) {
 	case FAULT_NONE:
-		req->route->handler(req, server->handler_data);
+		if (http_condition_holds(req))
+			req->route->handler(req, server->handler_data);
 		break;
 	case FAULT_ERROR:
 		http_reply_err(req, &err);
@@ -178,6 +179,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	server->loop = loop;
 	server->routes = config->routes;
 	server->handler_data = config->handler_data;
+	server->prefers_wait = config->prefers_wait;
 	server->deadline_ms = HTTP_REQUEST_DEADLINE_MS;
 	server->heartbeat_ms = HTTP_HEARTBEAT_MS;
 	server->wake_fd = -1;

@@ -66,6 +66,12 @@ struct http_config {
 	const char *ca_file, *cert_file, *key_file; /* read once; later http_server_set_tls() */
 	const struct http_route *routes;            /* ended by a NULL method */
 	void *handler_data;
+	/* A request has begun OBJ, by FIELDS, and would rather be answered in SECONDS, or when that
+	 * has ended (`Prefer: wait').  True: it will be, and was not answered with OBJ.  NULL: no
+	 * request waits. */
+	bool (*prefers_wait)(struct http_request *req, uint64_t seconds,
+			     const struct json_field *fields, struct json_object *obj,
+			     void *handler_data);
 };
 
 #define HTTP_BODY_MAX            (1u << 20)
@@ -89,6 +95,8 @@ void http_server_free(struct http_server *server);
 const char *http_path(const struct http_request *req);
 /* The value of {NAME} in the route's path. */
 const char *http_param(const struct http_request *req, const char *name);
+/* Another value of {NAME} from now on, of a path that has it or not. */
+void http_set_param(struct http_request *req, const char *name, const char *value);
 /* A query argument or header, NULL if absent. */
 const char *http_query(const struct http_request *req, const char *name);
 const char *http_header(const struct http_request *req, const char *name);
@@ -102,6 +110,8 @@ const char *http_caller_name(const struct http_request *req);
 int64_t http_caller_uid(const struct http_request *req);
 const char *http_role_name(enum http_role role);
 
+/* A handler that answers 200 answers STATUS from now on. */
+void http_set_good_status(struct http_request *req, int status);
 /* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends
  * it as a problem document. */
 void http_reply(struct http_request *req, int status, struct json_object *obj);

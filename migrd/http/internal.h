@@ -24,6 +24,7 @@
 #include "base/fault.h"
 #include "base/noise.h"
 #include "base/strbuf.h"
+#include "http/etag.h"
 #include "http/http.h"
 #include "http/shares.h"
 
@@ -90,6 +91,13 @@ enum http_class {
 struct http_content {
 	struct MHD_Response *response;
 	size_t bytes; /* of the body; 0: of a stream */
+	char etag[HTTP_ETAG_SIZE]; /* "": it has none */
+};
+
+/* What the answer to a request was that nobody sent (http/condition.c). */
+struct http_seen {
+	unsigned status; /* 0: there is none yet */
+	char etag[HTTP_ETAG_SIZE];
 };
 
 struct http_exchange {
@@ -119,6 +127,9 @@ struct http_request {
 	size_t body_bytes;
 	bool is_refused; /* the exchange has its answer */
 	bool is_dropped; /* by a fault point: nobody will answer it */
+	bool has_waited; /* as its Prefer wanted */
+	unsigned good_status;   /* in place of 200; 0: it stays */
+	struct http_seen *seen; /* nobody sent it: its answer goes there */
 	enum http_class class;
 	uint64_t round;                 /* of its class, see http/inbox.c */
 	TAILQ_ENTRY(http_request) link; /* inbox, then held */
@@ -168,6 +179,9 @@ struct http_server {
 	struct loop *loop;
 	const struct http_route *routes;
 	void *handler_data;
+	bool (*prefers_wait)(struct http_request *req, uint64_t seconds,
+			     const struct json_field *fields, struct json_object *obj,
+			     void *handler_data);
 	char *socket_path;
 	struct MHD_Daemon *tls_daemon, *local_daemon;
 	uint16_t port;
@@ -282,12 +296,37 @@ struct http_content http_content_problem(unsigned status, const struct err *err,
  * STREAM may be NULL. */
 void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream);
+/* The content becomes empty. */
+void http_content_empty(struct http_content *content);
 /* The same with the answer that the exchange has. */
 void http_answer_refused(struct http_request *req);
 void http_set_stopping(struct err *err); /* what a stopping daemon answers */
 /* The daemon stops: answers all requests that wait or are held, in place of the loop.  A held
  * one is freed when its handler answers it.  The lock is held. */
 void http_abandon_held(struct http_server *server);
+
+/* ---- http/good.c -------------------------------------------------------- */
+
+/* A good answer: OBJ by FIELDS, as TEXT.  OBJ NULL: it was kept as a text. */
+struct http_good {
+	const struct json_field *fields;
+	struct json_object *obj;
+	const char *text;
+	size_t len;
+};
+/* Adds ETag and Location; CONTENT may become empty, and STATUS 304. */
+void http_good_headers(const struct http_request *req, unsigned *status,
+		       struct http_content *content, const struct http_good *good);
+
+/* ---- http/prefer.c ------------------------------------------------------ */
+
+bool http_prefers_wait(const struct http_request *req, uint64_t *ret_s);
+
+/* ---- http/condition.c --------------------------------------------------- */
+
+/* Loop; called before the handler.  False: REQ was answered, as its If-Match or If-None-Match
+ * does not hold. */
+bool http_condition_holds(struct http_request *req);
 
 /* ---- http/http.c, fault points ---------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/internal.h"
+#include "http/object.h"
 
 #define TYPE_JSON    "application/json"
 #define TYPE_PROBLEM "application/problem+json"
@@ -31,19 +32,35 @@ static struct http_content content_text(const char *type, const char *text, size
 	return content_of(type, len ? xstrndup(text, len) : NULL, len);
 }
 
-/* OBJ is taken over; NULL: no body. */
-static struct http_content content_json(unsigned status, struct json_object *obj)
+void http_content_empty(struct http_content *content)
 {
-	struct http_content content;
-	const char *text;
-	size_t len;
+	MHD_destroy_response(content->response);
+	content->response = content_text(NULL, NULL, 0).response;
+	content->bytes = 0;
+}
 
+/* A problem that may be gone later says when to try again (RFC 9110, section 10.2.3). */
+static struct http_content content_of_problem(struct json_object *obj, const char *text, size_t len)
+{
+	struct http_content content = content_text(TYPE_PROBLEM, text, len);
+	const char *code = json_get_str(obj, "code");
+	unsigned seconds = code ? err_retry_s(err_from_name(code)) : 0;
+	char value[16];
+
+	snprintf(value, sizeof(value), "%u", seconds);
+	if (seconds)
+		MHD_add_response_header(content.response, MHD_HTTP_HEADER_RETRY_AFTER, value);
+	return content;
+}
+
+/* OBJ, of which TEXT is the text, is borrowed; NULL: no body. */
+static struct http_content content_json(unsigned status, struct json_object *obj, const char *text,
+					size_t len)
+{
 	if (!obj)
 		return content_text(NULL, NULL, 0);
-	text = json_text(obj, &len);
-	content = content_text(status >= 400 ? TYPE_PROBLEM : TYPE_JSON, text, len);
-	json_object_put(obj);
-	return content;
+	return status >= 400 ? content_of_problem(obj, text, len)
+			     : content_text(TYPE_JSON, text, len);
 }
 
 static struct problem problem_of(unsigned status, const struct err *err)
@@ -54,6 +71,7 @@ static struct problem problem_of(unsigned status, const struct err *err)
 		.status = (int64_t)status,
 		.detail = err->msg,
 		.code = err_name(err->code),
+		.retry = err_retry_s(err->code) > 0,
 	};
 }
 
@@ -65,8 +83,11 @@ struct problem http_problem(const struct err *err)
 struct http_content http_content_problem(unsigned status, const struct err *err,
 					 const struct faults *faults)
 {
+	CLEANUP(json_putp) struct json_object *obj = NULL;
 	struct http_content content;
 	struct problem problem;
+	const char *text;
+	size_t len;
 
 	if (status == 0)
 		status = (unsigned)err_http_status(err->code);
@@ -75,7 +96,9 @@ struct http_content http_content_problem(unsigned status, const struct err *err,
 		problem.errors = faults->list;
 		problem.error_count = faults->count < FAULT_MAX ? faults->count : FAULT_MAX;
 	}
-	content = content_json(status, json_encode(problem_fields, &problem));
+	obj = json_encode(problem_fields, &problem);
+	text = json_text(obj, &len);
+	content = content_json(status, obj, text, len);
 	/* RFC 9110 section 15.5.22 requires this header; the protocol in it is our own. */
 	if (status == MHD_HTTP_UPGRADE_REQUIRED)
 		MHD_add_response_header(content.response, MHD_HTTP_HEADER_UPGRADE, "migrd-peer");
@@ -136,6 +159,15 @@ static void log_write(const struct http_request *req, unsigned status)
 		 (long long)req->uid, status);
 }
 
+/* Nobody sent REQ: its answer is looked at, and goes nowhere. */
+static void note_answer(struct http_request *req, unsigned status, struct http_content content)
+{
+	req->seen->status = status;
+	memcpy(req->seen->etag, content.etag, sizeof(req->seen->etag));
+	MHD_destroy_response(content.response);
+	http_request_free(req);
+}
+
 /* A request that outlived its server is only freed. */
 void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream)
@@ -149,6 +181,10 @@ void http_answer(struct http_request *req, unsigned status, struct http_content 
 		return;
 	}
 	loop_assert_thread(server->loop);
+	if (req->seen) {
+		note_answer(req, status, content);
+		return;
+	}
 	log_write(req, status);
 	switch (http_fault_at(req, "answer", &err)) {
 	case FAULT_NONE:
@@ -201,20 +237,71 @@ void http_abandon_held(struct http_server *server)
 
 /* ---- for handlers ------------------------------------------------------ */
 
+/* What REQ has begun is not the object that it names in its path. */
+static bool has_begun(const struct http_request *req)
+{
+	const struct http_route *routes = req->server->routes;
+	const struct http_route *begun = http_object_of_reply(routes, req->route);
+
+	return begun && begun != http_object_of_path(routes, req->route);
+}
+
+/* True: REQ is answered later. */
+static bool waits(struct http_request *req, unsigned status, const struct json_field *fields,
+		  struct json_object *obj)
+{
+	uint64_t seconds;
+
+	if (status != MHD_HTTP_ACCEPTED || !req->server || !req->server->prefers_wait ||
+	    req->has_waited || !obj || fields != req->route->reply || !has_begun(req) ||
+	    !http_prefers_wait(req, &seconds))
+		return false;
+	req->has_waited = true;
+	return req->server->prefers_wait(req, seconds, fields, obj, req->server->handler_data);
+}
+
+/* OBJ is borrowed. */
+static void reply_by(struct http_request *req, unsigned status, const struct json_field *fields,
+		     struct json_object *obj)
+{
+	struct http_good good = { .fields = fields, .obj = obj };
+	struct http_content content;
+
+	if (waits(req, status, fields, obj))
+		return;
+	if (req->good_status && status == MHD_HTTP_OK)
+		status = req->good_status;
+	if (obj)
+		good.text = json_text(obj, &good.len);
+	content = content_json(status, obj, good.text, good.len);
+	http_good_headers(req, &status, &content, &good);
+	if (req->has_waited)
+		MHD_add_response_header(content.response, "Preference-Applied", "wait");
+	http_answer(req, status, content, NULL);
+}
+
 void http_reply(struct http_request *req, int status, struct json_object *obj)
 {
-	http_answer(req, (unsigned)status, content_json((unsigned)status, obj), NULL);
+	reply_by(req, (unsigned)status, req->route->reply, obj);
+	json_object_put(obj);
 }
 
 void http_reply_as(struct http_request *req, int status, const struct json_field *fields,
 		   const void *reply)
 {
-	http_reply(req, status, json_encode(fields, reply));
+	CLEANUP(json_putp) struct json_object *obj = json_encode(fields, reply);
+
+	reply_by(req, (unsigned)status, fields, obj);
 }
 
 void http_reply_json(struct http_request *req, int status, char *text, size_t len)
 {
-	http_answer(req, (unsigned)status, content_of(TYPE_JSON, text, len), NULL);
+	const struct http_good good = { .fields = req->route->reply, .text = text, .len = len };
+	struct http_content content = content_of(TYPE_JSON, text, len);
+	unsigned code = (unsigned)status;
+
+	http_good_headers(req, &code, &content, &good);
+	http_answer(req, code, content, NULL);
 }
 
 void http_reply_text(struct http_request *req, int status, const char *type, const char *text)
@@ -252,6 +339,23 @@ const char *http_path(const struct http_request *req)
 const char *http_param(const struct http_request *req, const char *name)
 {
 	return http_pairs_get(&req->params, name);
+}
+
+void http_set_param(struct http_request *req, const char *name, const char *value)
+{
+	for (size_t i = 0; i < req->params.count; i++) {
+		if (strcmp(req->params.list[i].key, name) != 0)
+			continue;
+		free(req->params.list[i].value);
+		req->params.list[i].value = xstrdup(value);
+		return;
+	}
+	http_pairs_add(&req->params, xstrdup(name), xstrdup(value));
+}
+
+void http_set_good_status(struct http_request *req, int status)
+{
+	req->good_status = (unsigned)status;
 }
 
 const char *http_query(const struct http_request *req, const char *name)

@@ -83,6 +83,19 @@ bool machine_is_final(const struct machine *machine)
 	return !machine->is_new && (machine_state(machine)->flags & MACHINE_FINAL);
 }
 
+bool machine_can_come_to(const struct machine *machine, unsigned state)
+{
+	uint32_t found = machine_state(machine)->next, before = 0;
+
+	while (found != before) {
+		before = found;
+		for (unsigned i = 0; i < machine->type->state_count; i++)
+			if (before & (1u << i))
+				found |= state_at(machine, i)->next;
+	}
+	return found & (1u << state);
+}
+
 unsigned machine_state_of_name(const struct machine_type *type, const char *name)
 {
 	unsigned state = 0;

@@ -128,6 +128,8 @@ void machines_remove(struct machines *machines, const struct machine *machine);
 
 const struct machine_state *machine_state(const struct machine *machine);
 bool machine_is_final(const struct machine *machine);
+/* It can go from its present state to STATE, which is another, by one step or more. */
+bool machine_can_come_to(const struct machine *machine, unsigned state);
 /* The state of this name; STATE_COUNT of the type: it has none. */
 unsigned machine_state_of_name(const struct machine_type *type, const char *name);
 /* Milliseconds since the present state was entered. */

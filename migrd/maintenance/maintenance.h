@@ -97,6 +97,8 @@ struct maintenance *maintenances_find(struct maintenances *all, const char *id);
 struct maintenance *maintenances_first(struct maintenances *all);
 struct maintenance *maintenance_next(const struct maintenance *m);
 bool maintenance_is_final(const struct maintenance *m);
+/* Its state machine, to be looked at only. */
+const struct machine *maintenance_machine(const struct maintenance *m);
 const char *maintenance_id(const struct maintenance *m);
 /* Borrowed until one is shown again, or the loop goes on. */
 const struct maintenance_reply *maintenance_show(struct maintenance *m);

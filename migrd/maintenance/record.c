@@ -187,3 +187,8 @@ const char *maintenance_id(const struct maintenance *m)
 {
 	return m->row.id;
 }
+
+const struct machine *maintenance_machine(const struct maintenance *m)
+{
+	return &m->machine;
+}

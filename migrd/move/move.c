@@ -373,3 +373,8 @@ static void on_retry(void *data)
 	move->facts.asked = false;
 	machine_step(&move->machine);
 }
+
+const struct machine *move_machine(const struct move *move)
+{
+	return &move->machine;
+}

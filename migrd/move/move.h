@@ -342,6 +342,8 @@ bool moves_claim(void *moves, const struct stream_preamble *preamble, int fd);
 const struct store_move *move_row(const struct move *move);
 const char *move_state_name(const struct move *move);
 bool move_is_final(const struct move *move);
+/* Its state machine, to be looked at only. */
+const struct machine *move_machine(const struct move *move);
 bool move_can_cancel(const struct move *move);
 /* The source rolls back on request and keeps the guest; only the end of the move is to come. */
 bool move_is_cancelling(const struct move *move);

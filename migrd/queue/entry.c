@@ -365,3 +365,8 @@ const char *queue_text(struct queue_entry *entry, size_t *ret_len)
 	*ret_len = entry->text_len;
 	return entry->text;
 }
+
+const struct machine *queue_machine(const struct queue_entry *entry)
+{
+	return &entry->machine;
+}

@@ -103,6 +103,8 @@ struct queue_entry *queue_find_key(struct queue *queue, const char *key);
 struct queue_entry *queue_first(struct queue *queue);
 struct queue_entry *queue_next(const struct queue_entry *entry);
 bool queue_is_final(const struct queue_entry *entry);
+/* Its state machine, to be looked at only. */
+const struct machine *queue_machine(const struct queue_entry *entry);
 const struct store_queue_entry *queue_row(const struct queue_entry *entry);
 /* It has failed because this host itself has refused the move before another was asked, for a
  * reason that stays as long as the VM is as it is. */

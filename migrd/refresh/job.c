@@ -410,3 +410,8 @@ struct refresh_reply refresh_show(const struct refresh *refresh)
 		.ended_at = row->ended_ms,
 	};
 }
+
+const struct machine *refresh_machine(const struct refresh *refresh)
+{
+	return &refresh->machine;
+}

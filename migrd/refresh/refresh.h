@@ -65,6 +65,8 @@ struct refresh *refreshes_find(struct refreshes *refreshes, const char *id);
 struct refresh *refreshes_first(struct refreshes *refreshes);
 struct refresh *refresh_next(const struct refresh *refresh);
 bool refresh_is_final(const struct refresh *refresh);
+/* Its state machine, to be looked at only. */
+const struct machine *refresh_machine(const struct refresh *refresh);
 /* Borrowed until REFRESH changes. */
 struct refresh_reply refresh_show(const struct refresh *refresh);
 

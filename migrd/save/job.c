@@ -368,3 +368,8 @@ struct save_reply save_show(const struct save *save)
 		.ended_at = row_of->ended_ms,
 	};
 }
+
+const struct machine *save_machine(const struct save *save)
+{
+	return &save->machine;
+}

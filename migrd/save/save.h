@@ -94,6 +94,8 @@ struct save *saves_find(struct saves *saves, const char *id);
 struct save *saves_first(struct saves *saves);
 struct save *save_next(const struct save *save);
 bool save_is_final(const struct save *save);
+/* Its state machine, to be looked at only. */
+const struct machine *save_machine(const struct save *save);
 /* Borrowed until SAVE changes. */
 struct save_reply save_show(const struct save *save);
 

@@ -193,9 +193,10 @@ static const struct json_field counts_fields[] = {
 			   "ended or returning; null: nothing is wanted.",                        \
 			   .nullable = true),                                                     \
 		JSON_SHOWN(E, reason,                                                             \
-			   "What it does or waits for, or how it ended, as a sentence."),         \
+			   "What it does or waits for, or how it ended, as a sentence.",          \
+			   .is_passing = true),                                                   \
 		JSON_SHOWN(E, blocked_by, "Name of the VM that blocks it; null: none.",           \
-			   .nullable = true),                                                     \
+			   .nullable = true, .is_passing = true),                                 \
 		{ .key = "conditions",                                                            \
 		  .type = JSON_ARRAY,                                                             \
 		  .required = true,                                                               \
@@ -204,14 +205,16 @@ static const struct json_field counts_fields[] = {
 		  .max = EVACUATION_CONDITIONS,                                                   \
 		  .count_offset = offsetof(E, condition_count),                                   \
 		  .fields = condition_fields,                                                     \
+		  .is_passing = true,                                                             \
 		  .help = "With the names of Kubernetes' node maintenance." },                    \
 		JSON_SHOWN_LIST(E, requests, request_count, who_fields,                           \
 				"Who wants the host to be empty.", .required = true),             \
-		JSON_SHOWN_OBJECT(E, counts, counts_fields, "How many VMs."),                     \
+		JSON_SHOWN_OBJECT(E, counts, counts_fields, "How many VMs.", .is_passing = true), \
 		JSON_SHOWN_OBJECT(E, expected_end, expected_fields,                               \
 				  "When the last move will end, if all do well; null: nothing "   \
 				  "is known.",                                                    \
-				  .nullable = true, .present_offset = offsetof(E, has_end)),      \
+				  .nullable = true, .present_offset = offsetof(E, has_end),       \
+				  .is_passing = true),                                            \
 		JSON_SHOWN(E, approved, "Somebody has approved of it, or nobody has to."),        \
 		JSON_SHOWN_TIME(E, not_before, "It does not begin before; null: at once.",        \
 				.nullable = true),                                                \
@@ -245,10 +248,11 @@ const struct json_field evacuation_summary_fields[] = { SHORT_ROWS, { 0 } };
 
 const struct json_field evacuation_reply_fields[] = {
 	SHORT_ROWS,
-	JSON_SHOWN_LIST(E, vms, vm_count, vm_fields, "Each VM.", .required = true),
+	JSON_SHOWN_LIST(E, vms, vm_count, vm_fields, "Each VM.", .required = true,
+			.is_passing = true),
 	JSON_SHOWN_LIST(E, rooms, room_count, room_fields,
 			"VMs on other hosts that give way, or have the last time.",
-			.required = true),
+			.required = true, .is_passing = true),
 	{ .key = "plan",
 	  .type = JSON_ANY,
 	  .required = true,

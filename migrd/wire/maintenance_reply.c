@@ -115,7 +115,8 @@ static const struct json_field counts_fields[] = {
 		JSON_SHOWN(M, final, "It has ended."),                                             \
 		JSON_SHOWN(M, paused, "No other host is begun until somebody says resume."),       \
 		JSON_SHOWN(M, reason,                                                              \
-			   "What it does or waits for, or how it ended, as a sentence."),          \
+			   "What it does or waits for, or how it ended, as a sentence.",           \
+			   .is_passing = true),                                                    \
 		JSON_SHOWN(M, waits_for,                                                           \
 			   "Host id of the host that waits until a person says go; null: none.",   \
 			   .nullable = true),                                                      \
@@ -127,7 +128,8 @@ static const struct json_field counts_fields[] = {
 			   "Of the plans of its hosts when it was ordered; null: no host had "     \
 			   "told one.",                                                            \
 			   .nullable = true),                                                      \
-		JSON_SHOWN_OBJECT(M, counts, counts_fields, "How many hosts."),                    \
+		JSON_SHOWN_OBJECT(M, counts, counts_fields, "How many hosts.",                     \
+				  .is_passing = true),                                             \
 		JSON_SHOWN_OBJECT(M, error, failure_fields,                                        \
 				  "Why it ended badly; null: it did not.", .nullable = true,       \
 				  .present_offset = offsetof(M, has_failed)),                      \
@@ -146,7 +148,7 @@ const struct json_field maintenance_summary_fields[] = { SHORT_ROWS, { 0 } };
 const struct json_field maintenance_reply_fields[] = {
 	SHORT_ROWS,
 	JSON_SHOWN_LIST(M, hosts, host_count, host_fields, "Each host, in their order.",
-			.required = true),
+			.required = true, .is_passing = true),
 	JSON_SHOWN_LIST(M, steps, step_count, step_fields, "Of a dry run: what would be done.",
 			.required = true),
 	{ .key = "request",

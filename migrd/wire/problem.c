@@ -16,6 +16,8 @@ const struct json_field problem_fields[] = {
 	JSON_SHOWN(struct problem, status, "HTTP status of the answer."),
 	JSON_SHOWN(struct problem, detail, "Description for people, with what can be done."),
 	JSON_SHOWN(struct problem, code, "One of schema/errors.md; never renamed."),
+	JSON_SHOWN(struct problem, retry,
+		   "The same request may succeed later; the header Retry-After says when to try."),
 	JSON_SHOWN_LIST(struct problem, errors, error_count, fault_fields,
 			"All faults of the request."),
 	{ 0 },

@@ -11,6 +11,7 @@ struct problem {
 	const char *type, *title;
 	int64_t status;
 	const char *detail, *code;
+	bool retry;
 	const struct fault *errors;
 	size_t error_count; /* 0: there is no list of them */
 };

@@ -13,10 +13,10 @@ static const struct json_field job_fields[] = {
 
 static const struct json_field agent_fields[] = {
 	JSON_SHOWN(struct vm_shown_agent, connected,
-		   "An agent in the guest has opened the channel."),
+		   "An agent in the guest has opened the channel.", .is_passing = true),
 	JSON_SHOWN(struct vm_shown_agent, frozen, "The agent has frozen the guest's file systems."),
 	JSON_SHOWN(struct vm_shown_agent, lease_left_ms,
-		   "Time until the file systems are thawed, in milliseconds."),
+		   "Time until the file systems are thawed, in milliseconds.", .is_passing = true),
 	{ 0 },
 };
 
@@ -24,7 +24,8 @@ const struct json_field vm_summary_fields[] = {
 	JSON_SHOWN(struct vm_summary, name, "Unique on the host."),
 	JSON_SHOWN(struct vm_summary, uuid, "Uuid of the VM, the same on every host."),
 	JSON_SHOWN(struct vm_summary, state, "State of the VM."),
-	JSON_SHOWN(struct vm_summary, reason, "Reason for the state, in words; may be empty."),
+	JSON_SHOWN(struct vm_summary, reason, "Reason for the state, in words; may be empty.",
+		   .is_passing = true),
 	JSON_SHOWN(struct vm_summary, host, "Id of the host that answers."),
 	JSON_SHOWN(struct vm_summary, elsewhere,
 		   "Host that the VM is on, if this record is old; else null.", .nullable = true),
@@ -72,15 +73,17 @@ static const struct json_field monitor_fields[] = {
 
 const struct json_field vm_reply_fields[] = {
 	JSON_PART_OF(struct vm_reply, summary, vm_summary_fields),
-	JSON_SHOWN_OBJECT(struct vm_reply, monitor, monitor_fields, "Monitor of the QEMU."),
+	JSON_SHOWN_OBJECT(struct vm_reply, monitor, monitor_fields, "Monitor of the QEMU.",
+			  .is_passing = true),
 	JSON_SHOWN(struct vm_reply, definition, "Definition of the VM, as POST /v1/vms takes it.",
 		   .fields = vm_def_fields),
 	JSON_SHOWN(struct vm_reply, held,
 		   "Who keeps automata from moving it, until when and why; null: nobody.",
-		   .nullable = true),
+		   .nullable = true, .is_passing = true),
 	JSON_SHOWN_LIST(struct vm_reply, warnings, warning_count, NULL,
 			"Only in the answer to a start: warnings for its caller.",
-			.present_offset = offsetof(struct vm_reply, has_warnings)),
+			.present_offset = offsetof(struct vm_reply, has_warnings),
+			.is_passing = true),
 	{ 0 },
 };
 

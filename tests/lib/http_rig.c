@@ -127,6 +127,77 @@ static void on_big(struct http_request *req, void *data)
 	free(text);
 }
 
+/* ---- an object ------------------------------------------------------------ */
+
+struct box_reply {
+	const char *id, *colour;
+	uint64_t seconds;
+};
+static const struct json_field box_fields[] = {
+	JSON_SHOWN(struct box_reply, id, "Id."),
+	JSON_SHOWN(struct box_reply, colour, "Colour."),
+	JSON_SHOWN(struct box_reply, seconds, "Time since.", .is_passing = true),
+	{ 0 },
+};
+
+static void reply_box(struct http_request *req, struct rig *rig, int status, const char *id)
+{
+	http_reply_as(req, status, box_fields,
+		      &(struct box_reply){ id, rig->box.colour, rig->box.seconds++ });
+}
+
+static void reply_no_box(struct http_request *req)
+{
+	struct err err;
+
+	err_set(&err, ERR_NOT_FOUND, "there is no box");
+	http_reply_err(req, &err);
+}
+
+static void on_box(struct http_request *req, void *data)
+{
+	struct rig *rig = data;
+
+	if (rig->box.is_there)
+		reply_box(req, rig, 200, http_param(req, "id"));
+	else
+		reply_no_box(req);
+}
+
+static void on_box_put(struct http_request *req, void *data)
+{
+	struct rig *rig = data;
+	int status = rig->box.is_there ? 200 : 201;
+
+	rig->box.is_there = true;
+	snprintf(rig->box.colour, sizeof(rig->box.colour), "%s",
+		 json_get_str(http_body(req), "colour"));
+	reply_box(req, rig, status, http_param(req, "id"));
+}
+
+static void on_box_add(struct http_request *req, void *data)
+{
+	struct rig *rig = data;
+
+	rig->box.is_there = true;
+	reply_box(req, rig, 201, "new/1");
+}
+
+static void on_box_delete(struct http_request *req, void *data)
+{
+	struct rig *rig = data;
+
+	rig->box.is_there = false;
+	http_reply(req, 204, NULL);
+}
+
+/* Answers with something else than the box. */
+static void on_box_open(struct http_request *req, void *data)
+{
+	(void)data;
+	http_reply(req, 202, json_object_new_object());
+}
+
 static const char *const colours[] = { "red", "blue", NULL };
 static const struct http_query_key show_query[] = { { "q", HTTP_QUERY_TEXT, .help = "text" },
 						    { "limit", HTTP_QUERY_UINT, .min = 1, .max = 10,
@@ -143,6 +214,16 @@ static const struct http_route routes[] = {
 	  .query = show_query },
 	{ "POST", "/v1/things", HTTP_ROLE_OPERATOR, on_echo, .summary = "new",
 	  .handler_checks_body = true },
+	{ "POST", "/v1/boxes", HTTP_ROLE_OPERATOR, on_box_add, .summary = "new",
+	  .reply = box_fields, .status = 201 },
+	{ "GET", "/v1/boxes/{id}", HTTP_ROLE_VIEWER, on_box, .summary = "one",
+	  .reply = box_fields },
+	{ "PUT", "/v1/boxes/{id}", HTTP_ROLE_OPERATOR, on_box_put, .summary = "replace",
+	  .handler_checks_body = true, .reply = box_fields, .status = 201 },
+	{ "DELETE", "/v1/boxes/{id}", HTTP_ROLE_OPERATOR, on_box_delete, .summary = "away" },
+	{ "POST", "/v1/boxes/{id}/open", HTTP_ROLE_OPERATOR, on_box_open, .summary = "open",
+	  .status = 202 },
+	{ "POST", "/v1/boxes/{id}/hold", HTTP_ROLE_OPERATOR, on_hold, .summary = "slow" },
 	{ "POST", "/v1/monitor", HTTP_ROLE_ADMIN, on_echo, .summary = "admin",
 	  .handler_checks_body = true },
 	{ "GET", "/v1/fail", HTTP_ROLE_VIEWER, on_fail, .summary = "fails" },
@@ -283,6 +364,9 @@ static size_t take_header(char *data, size_t size, size_t count, void *user)
 	take_value(line, "content-type: ", reply->type, sizeof(reply->type));
 	take_value(line, "allow: ", reply->allow, sizeof(reply->allow));
 	take_value(line, "cache-control: ", reply->cache, sizeof(reply->cache));
+	take_value(line, "etag: ", reply->etag, sizeof(reply->etag));
+	take_value(line, "location: ", reply->location, sizeof(reply->location));
+	take_value(line, "retry-after: ", reply->retry_after, sizeof(reply->retry_after));
 	free(line);
 	return size * count;
 }

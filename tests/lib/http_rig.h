@@ -14,6 +14,13 @@
 
 #define RIG_HELD_MAX 16
 
+/* What /v1/boxes/{id} is about: an object that is read, replaced, opened and removed. */
+struct rig_box {
+	bool is_there;
+	char colour[16];
+	uint64_t seconds; /* passing: grows with each reading */
+};
+
 struct rig {
 	const struct http_pki *pki;
 	struct loop *loop;
@@ -27,6 +34,7 @@ struct rig {
 	char socket_path[96];
 	uint16_t port;
 	/* used on the loop only */
+	struct rig_box box;
 	/* requests that are answered only after the server is gone */
 	struct http_request *held[RIG_HELD_MAX];
 	size_t held_count;
@@ -48,7 +56,7 @@ struct reply {
 	CURLcode code;
 	long status;
 	char *body;
-	char type[64], allow[64], cache[32];
+	char type[64], allow[64], cache[32], etag[64], location[128], retry_after[16];
 };
 
 /* Sends one request on a new connection.  CERT: NULL for no certificate, "local" for

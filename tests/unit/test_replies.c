@@ -333,7 +333,8 @@ START_TEST(outcome_of_a_cancel_is_sent)
 		    "'detail':'d'}");
 	assert_sent(move_cancel_problem_fields, &late,
 		    "{'type':'about:blank','title':'Conflict','status':409,'detail':'d',"
-		    "'code':'too-late','cancelled':false,'under_way':false,'owner':null,"
+		    "'code':'too-late','retry':false,'cancelled':false,'under_way':false,'owner':"
+		    "null,"
 		    "'state':'confirm'}");
 }
 END_TEST
@@ -347,8 +348,9 @@ END_TEST
 
 /* ---- problems ------------------------------------------------------------------ */
 
-#define PROBLEM \
-	"{'type':'about:blank','title':'Bad Request','status':400,'detail':'d','code':'invalid'"
+#define PROBLEM                                                                                   \
+	"{'type':'about:blank','title':'Bad Request','status':400,'detail':'d','code':'invalid'," \
+	"'retry':false"
 
 static const struct problem problem = {
 	.type = "about:blank",

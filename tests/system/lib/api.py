@@ -72,6 +72,20 @@ class Api:
                 contract.check_problem(data)
         return answer.status, answer.headers, data
 
+    def begin(self, method, path, timeout=60):
+        """Sends a request without a body, which is being handled when this returns: one that is
+        sent later has been answered.  Returns a function that waits for its answer, as send()."""
+        conn = self._connect(settings.seconds(timeout))
+        conn.request(method, path)
+        self.send("GET", "/healthz")
+
+        def answer():
+            got = conn.getresponse()
+            found = got.status, got.headers, json.loads(got.read())
+            conn.close()
+            return found
+        return answer
+
     def call(self, method, path, body=None, headers=None, timeout=30):
         """The body of a good answer; ApiError for any other."""
         status, _, data = self.send(method, path, body, headers, timeout)
