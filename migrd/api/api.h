@@ -4,6 +4,7 @@
 #ifndef MIGRD_API_API_H
 #define MIGRD_API_API_H
 
+#include "api/list.h"
 #include "api/readyz.h"
 #include "api/waits.h"
 #include "base/bus.h"
@@ -117,21 +118,6 @@ void api_shutdown_retry(void *api); /* of the timer */
 void api_shutdown_recovered(struct api *api);
 
 /* ---- shared by the files of the routes ------------------------------- */
-
-/* The part of a list that is wanted: how many items, and after which one. */
-struct api_page {
-	uint64_t limit;
-	const char *after; /* NULL: from the start */
-};
-#define API_PAGE_DEFAULT 100
-#define API_PAGE_MAX     1000
-/* The query of REQ's route must have both keys, `limit' and `after'. */
-struct api_page api_page_of(const struct http_request *req);
-/* A list as text: the first item begins the list, the reply ends it. */
-void api_list_add(struct strbuf *list, const char *item, size_t len);
-/* Adds an item, encoded by its table. */
-void api_list_show(struct strbuf *list, const struct json_field *fields, const void *item);
-void api_list_reply(struct http_request *req, struct strbuf *list, const char *next);
 
 /* False while the coordinator is still finding its guests: then REQ was answered. */
 bool api_ready(struct http_request *req, const struct api *api);

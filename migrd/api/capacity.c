@@ -52,6 +52,7 @@ static void keep_list(struct api *api)
 	struct capacity_picture *picture = capacity_take(api->capacity);
 	const struct capacity_host *hosts = capacity_hosts(picture);
 	struct strbuf list = STRBUF_INIT;
+	char position[BUS_ID_SIZE];
 
 	for (size_t i = 0; i < capacity_host_count(picture); i++) {
 		size_t len;
@@ -60,7 +61,9 @@ static void keep_list(struct api *api)
 		strbuf_adds(&list, i ? "," : "{\"items\":[");
 		strbuf_add(&list, text, len);
 	}
-	strbuf_adds(&list, "],\"next\":null}");
+	/* Kept with the text: an earlier position than that of the answer misses nothing. */
+	bus_position(api->bus, position);
+	strbuf_addf(&list, "],\"next\":null,\"position\":\"%s\"}", position);
 	free(api->capacity_list.text);
 	api->capacity_list.len = list.len;
 	api->capacity_list.text = strbuf_take(&list);

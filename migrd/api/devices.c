@@ -32,7 +32,7 @@ void api_devices_list(struct http_request *req, void *data)
 {
 	struct vm *vm = api_vm_find(req, data);
 	CLEANUP(json_putp) struct json_object *devices = vm ? vm_devices_json(vm) : NULL;
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, data);
 
 	if (!vm)
 		return;
@@ -42,7 +42,7 @@ void api_devices_list(struct http_request *req, void *data)
 
 		api_list_add(&list, text, len);
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 void api_device_get(struct http_request *req, void *data)

@@ -177,45 +177,56 @@ void api_evacuation_withdraw(struct http_request *req, void *data)
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
-/* False: REQ was answered. */
-static bool find_first(struct http_request *req, const struct api *api, struct evacuation **ret)
+/* What follows CURSOR, whose evacuation may be gone.  False: REQ was answered. */
+static bool find_after(struct http_request *req, const struct api *api,
+		       const struct api_cursor *cursor, struct evacuation **ret)
 {
-	const char *after = http_query(req, "after");
-	const struct evacuation *evac = after ? evacuations_find(api->evacuations, after) : NULL;
-	struct err err;
+	struct evacuation *evac = evacuations_find(api->evacuations, cursor->id);
 
-	if (after && !evac) {
-		err_set(&err, ERR_INVALID,
-			"after: there is no evacuation '%.40s' here (any more); begin again "
-			"without 'after'",
-			after);
-		http_reply_err(req, &err);
+	if (!evac && cursor->ms < 0) {
+		api_cursor_unknown(req, cursor);
 		return false;
 	}
-	*ret = after ? evacuation_next(evac) : evacuations_first(api->evacuations);
+	if (evac) {
+		*ret = evacuation_next(evac);
+		return true;
+	}
+	evac = evacuations_first(api->evacuations);
+	while (evac && evacuation_show(evac)->created_at > cursor->ms)
+		evac = evacuation_next(evac);
+	*ret = evac;
 	return true;
+}
+
+static bool passes(const struct http_request *req, struct evacuation *evac)
+{
+	const struct evacuation_reply *shown = evacuation_show(evac);
+
+	return api_state_passes(http_query(req, "state"), shown->state, shown->final);
 }
 
 void api_evacuations_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	const struct api_page page = api_page_of(req);
-	struct strbuf list = STRBUF_INIT;
-	struct evacuation *evac;
-	const char *last = NULL;
+	struct api_list list = api_list_begin(req, api);
+	struct evacuation *evac = evacuations_first(api->evacuations);
+	char last[API_CURSOR_SIZE] = "";
+	struct api_cursor cursor;
 	uint64_t count = 0;
 
-	if (!find_first(req, api, &evac))
+	if (api_cursor_of(req, &cursor) && !find_after(req, api, &cursor, &evac))
 		return;
 	for (; evac; evac = evacuation_next(evac)) {
-		if (count++ == page.limit) {
-			api_list_reply(req, &list, last);
+		if (!passes(req, evac))
+			continue;
+		if (count++ == api_page_of(req).limit) {
+			api_list_reply(&list, last);
 			return;
 		}
 		api_list_show(&list, evacuation_summary_fields, evacuation_show(evac));
-		last = evacuation_id(evac);
+		api_cursor_text(evacuation_id(evac), evacuation_show(evac)->created_at, last);
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 /* ---- a host that asks for its guest back

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* GET /v1/events: the bus as server-sent events. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -27,9 +28,67 @@ void api_vm_event(void *data, const struct vm *vm, const struct qmp_event *event
 	bus_publish(api->bus, "qemu", json_encode(event_qemu_fields, &shown));
 }
 
+/* ---- what a caller wants to hear --------------------------------------------------- */
+
+struct filter {
+	char *types; /* names with commas between them; NULL: any */
+	/* "": any */
+	char vm[ID_NAME_SIZE], move[ID_UUID_SIZE], host[ID_NAME_SIZE];
+};
+
+static void filter_init(struct filter *filter, const struct http_request *req)
+{
+	const char *types = http_query(req, "type"), *vm = http_query(req, "vm");
+	const char *move = http_query(req, "move"), *host = http_query(req, "host");
+
+	filter->types = types ? xstrdup(types) : NULL;
+	snprintf(filter->vm, sizeof(filter->vm), "%s", vm ? vm : "");
+	snprintf(filter->move, sizeof(filter->move), "%s", move ? move : "");
+	snprintf(filter->host, sizeof(filter->host), "%s", host ? host : "");
+}
+
+static bool is_named(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = names; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (strncmp(at, name, len) == 0 && (at[len] == '\0' || at[len] == ','))
+			return true;
+	}
+	return false;
+}
+
+/* An event that names no host is of this one. */
+static bool is_of_host(const struct bus_about *about, const char *host, const char *own)
+{
+	bool names_any = false;
+
+	for (size_t i = 0; i < BUS_HOSTS_MAX; i++) {
+		if (strcmp(about->hosts[i], host) == 0)
+			return true;
+		names_any = names_any || about->hosts[i][0];
+	}
+	return !names_any && strcmp(host, own) == 0;
+}
+
+static bool passes(const struct filter *filter, const struct bus_event *event, const char *own)
+{
+	const struct bus_about *about = event->about;
+
+	return (!filter->types || is_named(filter->types, event->type)) &&
+	       (!filter->vm[0] || strcmp(about->vm, filter->vm) == 0) &&
+	       (!filter->move[0] || strcmp(about->move, filter->move) == 0) &&
+	       (!filter->host[0] || is_of_host(about, filter->host, own));
+}
+
+/* ---- the stream ------------------------------------------------------------------------ */
+
 struct watcher {
+	const struct api *api;
 	struct http_stream *stream;
 	struct bus_listener *listener;
+	struct filter filter;
 };
 
 static void on_closed(void *data)
@@ -37,6 +96,7 @@ static void on_closed(void *data)
 	struct watcher *watcher = data;
 
 	bus_unlisten(watcher->listener);
+	free(watcher->filter.types);
 	free(watcher);
 }
 
@@ -44,20 +104,50 @@ static void on_event(void *data, const struct bus_event *event)
 {
 	struct watcher *watcher = data;
 
-	http_stream_event(watcher->stream, event->id, event->type, event->json);
+	if (passes(&watcher->filter, event, watcher->api->host_id))
+		http_stream_event(watcher->stream, event->id, event->type, event->json);
+}
+
+static void send_gap(struct http_stream *stream, enum bus_gap why, uint64_t lost)
+{
+	static const char *const reasons[] = {
+		[BUS_GAP_RESTART] = "restart",
+		[BUS_GAP_OVERFLOW] = "overflow",
+		[BUS_GAP_UNKNOWN] = "unknown-id",
+	};
+	const struct event_gap gap = {
+		.detail = "events were lost: read again what you follow",
+		.reason = reasons[why],
+		.is_counted = why == BUS_GAP_OVERFLOW,
+		.lost = lost,
+	};
+	CLEANUP(json_putp) struct json_object *obj = json_encode(event_gap_fields, &gap);
+
+	http_stream_event(stream, NULL, "gap", json_text(obj, NULL));
+}
+
+/* The header is what a client sends that was cut off; `after' is from a list. */
+static const char *position_of(const struct http_request *req)
+{
+	const char *header = http_header(req, "Last-Event-ID");
+
+	return header ? header : http_query(req, "after");
 }
 
 void api_events(struct http_request *req, void *data)
 {
 	struct api *api = data;
-	const char *header = http_header(req, "Last-Event-ID");
-	CLEANUP(free_charp) char *after = header ? xstrdup(header) : NULL; /* outlives REQ */
+	const char *position = position_of(req);
+	CLEANUP(free_charp) char *after = position ? xstrdup(position) : NULL; /* outlives REQ */
 	struct watcher *watcher = xnew(struct watcher);
+	uint64_t lost;
+	enum bus_gap gap = bus_gap_after(api->bus, after, &lost);
 
+	watcher->api = api;
+	filter_init(&watcher->filter, req);
 	watcher->stream = http_stream_begin(req, on_closed, watcher);
 	/* Sent before the kept events: a reader must not take them for all that happened. */
-	if (bus_has_gap(api->bus, after))
-		http_stream_event(watcher->stream, NULL, "gap",
-				  "{\"detail\":\"events were lost: read again what you follow\"}");
+	if (gap != BUS_GAP_NONE)
+		send_gap(watcher->stream, gap, lost);
 	watcher->listener = bus_listen(api->bus, after, on_event, watcher);
 }

@@ -92,7 +92,7 @@ void api_holds_list(struct http_request *req, void *data)
 	const struct api *api = data;
 	const char *vm = http_query(req, "vm");
 	const struct store_hold *row = NULL;
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, api);
 
 	while ((row = holds_next(api->holds, row))) {
 		const struct hold_reply reply = shown(api, row);
@@ -100,7 +100,7 @@ void api_holds_list(struct http_request *req, void *data)
 		if (!vm || strcmp(row->vm_name, vm) == 0)
 			api_list_show(&list, hold_reply_fields, &reply);
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 void api_hold_get(struct http_request *req, void *data)

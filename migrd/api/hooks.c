@@ -44,7 +44,7 @@ bool api_may_fill(struct http_request *req, const struct api *api)
 
 /* ---- what users see ------------------------------------------------------------------ */
 
-static void show_section(struct strbuf *list, const struct hooks *hooks,
+static void show_section(struct api_list *list, const struct hooks *hooks,
 			 const struct hook_section *section)
 {
 	struct hook_run *runs = xcalloc(HOOK_SHOWN_RUNS_MAX, sizeof(*runs));
@@ -69,11 +69,11 @@ void api_hooks_list(struct http_request *req, void *data)
 	const struct hooks *hooks = ((const struct api *)data)->hooks;
 	const struct hook_sections *sections = hooks_sections(hooks);
 	const struct hook_section *section = NULL;
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, data);
 
 	while ((section = hook_sections_next(sections, section)))
 		show_section(&list, hooks, section);
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 static void reply_run(struct http_request *req, const struct api *api, const char *id)

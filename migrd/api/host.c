@@ -160,7 +160,7 @@ void api_host_fini(struct api *api)
 void api_peers_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, api);
 
 	for (const char *const *id = api->peer_ids; *id; id++)
 		api_list_show(&list, host_peer_fields,
@@ -168,7 +168,7 @@ void api_peers_list(struct http_request *req, void *data)
 				      .id = *id,
 				      .address = peer_clients_address(api->peers, *id),
 			      });
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 void api_healthz(struct http_request *req, void *data)

@@ -1,81 +1,82 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lists of moves and of jobs. */
+#include <string.h>
+
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "vm/entry.h"
 
-struct filter {
-	const char *vm;
-	bool active; /* only what has not ended */
-};
-
-static bool passes(const struct move *move, const struct filter *filter)
+static bool passes_kind(const struct http_request *req, const char *kind)
 {
-	return (!filter->vm || strcmp(move_row(move)->vm_name, filter->vm) == 0) &&
-	       (!filter->active || !move_is_final(move));
+	const char *wanted = http_query(req, "kind");
+
+	return !wanted || strcmp(kind, wanted) == 0;
 }
 
-static struct filter filter_of(const struct http_request *req)
+static bool passes(const struct http_request *req, const struct move *move)
 {
-	return (struct filter){ http_query(req, "vm"), http_query(req, "state") != NULL };
+	const struct store_move *row = move_row(move);
+	const char *peer = http_query(req, "peer");
+
+	return passes_kind(req, row->kind) && (!peer || strcmp(row->peer, peer) == 0) &&
+	       api_job_passes(req, row->vm_name, move_state_name(move), move_is_final(move));
 }
 
-/* False: the request was answered.  The move that ended a page may have been trimmed since,
- * but only together with all moves that come after it. */
-static bool check_cursor(struct http_request *req, const struct api *api)
+/* What follows CURSOR, whose move may be trimmed.  False: REQ was answered. */
+static bool find_after(struct http_request *req, const struct api *api,
+		       const struct api_cursor *cursor, struct move **ret)
 {
-	const char *after = http_query(req, "after");
-	struct err err;
+	struct move *move = moves_find(api->moves, cursor->id);
 
-	if (!after || moves_find(api->moves, after))
+	if (!move && cursor->ms < 0) {
+		api_cursor_unknown(req, cursor);
+		return false;
+	}
+	if (move) {
+		*ret = move_next(move);
 		return true;
-	err_set(&err, ERR_INVALID,
-		"after: there is no move '%.40s' here (any more); begin again without 'after'",
-		after);
-	http_reply_err(req, &err);
-	return false;
+	}
+	move = moves_first(api->moves);
+	while (move && move_row(move)->created_ms > cursor->ms)
+		move = move_next(move);
+	*ret = move;
+	return true;
 }
 
-/* AFTER: NULL, or accepted by check_cursor(). */
-static struct move *first_after(struct moves *moves, const char *after)
+/* Adds a page of moves, from MOVE on, to what LIST already holds, and replies. */
+static void list_moves(struct api_list *list, struct move *move, enum move_text_kind kind,
+		       move_show_fn *show)
 {
-	return after ? move_next(moves_find(moves, after)) : moves_first(moves);
-}
-
-/* Adds a page of moves to what TEXT already holds, and replies. */
-static void list(struct http_request *req, const struct api *api, struct strbuf *text,
-		 enum move_text_kind kind, move_show_fn *show)
-{
-	const struct filter filter = filter_of(req);
-	const struct api_page page = api_page_of(req);
-	const char *last = page.after;
+	char last[API_CURSOR_SIZE] = "";
 	uint64_t count = 0;
 
-	for (struct move *move = first_after(api->moves, page.after); move;
-	     move = move_next(move)) {
+	for (; move; move = move_next(move)) {
 		const char *item;
 		size_t len;
 
-		if (!passes(move, &filter))
+		if (!passes(list->req, move))
 			continue;
-		if (count++ == page.limit) {
-			api_list_reply(req, text, last);
+		if (count++ == api_page_of(list->req).limit) {
+			api_list_reply(list, last);
 			return;
 		}
 		item = move_text(move, kind, show, &len);
-		api_list_add(text, item, len);
-		last = move_row(move)->id;
+		api_list_add(list, item, len);
+		api_cursor_text(move_row(move)->id, move_row(move)->created_ms, last);
 	}
-	api_list_reply(req, text, NULL);
+	api_list_reply(list, NULL);
 }
 
 void api_moves_list(struct http_request *req, void *data)
 {
-	struct strbuf text = STRBUF_INIT;
+	const struct api *api = data;
+	struct api_list list = api_list_begin(req, api);
+	struct move *first = moves_first(api->moves);
+	struct api_cursor cursor;
 
-	if (check_cursor(req, data))
-		list(req, data, &text, MOVE_TEXT_MOVE, move_json);
+	if (!api_cursor_of(req, &cursor) || find_after(req, api, &cursor, &first))
+		list_moves(&list, first, MOVE_TEXT_MOVE, move_json);
 }
 
 /* ---- jobs ---------------------------------------------------------------- */
@@ -130,31 +131,32 @@ static struct job_reply refresh_job(const struct refresh_reply *shown)
 	};
 }
 
-static void add_saves(struct strbuf *list, const struct api *api, const struct filter *filter)
+static bool passes_job(const struct http_request *req, const struct job_reply *job)
 {
-	for (struct save *save = saves_first(api->saves); save; save = save_next(save)) {
+	return passes_kind(req, job->kind) && api_job_passes(req, job->vm, job->state, job->final);
+}
+
+static void add_saves(struct api_list *list)
+{
+	for (struct save *save = saves_first(list->api->saves); save; save = save_next(save)) {
 		const struct save_reply shown = save_show(save);
 		const struct job_reply job = save_job(&shown);
 
-		if ((filter->vm && strcmp(shown.vm, filter->vm) != 0) ||
-		    (filter->active && shown.final))
-			continue;
-		api_list_show(list, job_reply_fields, &job);
+		if (passes_job(list->req, &job))
+			api_list_show(list, job_reply_fields, &job);
 	}
 }
 
-static void add_refreshes(struct strbuf *list, const struct api *api, const struct filter *filter)
+static void add_refreshes(struct api_list *list)
 {
-	struct refresh *refresh = refreshes_first(api->refreshes);
+	struct refresh *refresh = refreshes_first(list->api->refreshes);
 
 	for (; refresh; refresh = refresh_next(refresh)) {
 		const struct refresh_reply shown = refresh_show(refresh);
 		const struct job_reply job = refresh_job(&shown);
 
-		if ((filter->vm && strcmp(shown.vm, filter->vm) != 0) ||
-		    (filter->active && shown.final))
-			continue;
-		api_list_show(list, job_reply_fields, &job);
+		if (passes_job(list->req, &job))
+			api_list_show(list, job_reply_fields, &job);
 	}
 }
 
@@ -172,16 +174,18 @@ static struct job_reply holder_job(const struct vm *vm, const struct vm_holder *
 	};
 }
 
-static void add_holders(struct strbuf *list, struct vms *vms, const char *only_vm)
+static void add_holders(struct api_list *list)
 {
+	struct vms *vms = list->api->vms;
 	struct vm_holder holder;
 	struct job_reply job;
 
 	for (struct vm *vm = vm_next(vms, NULL); vm; vm = vm_next(vms, vm_name(vm))) {
-		if (!vm_holder(vm, &holder) || (only_vm && strcmp(vm_name(vm), only_vm) != 0))
+		if (!vm_holder(vm, &holder))
 			continue;
 		job = holder_job(vm, &holder);
-		api_list_show(list, job_reply_fields, &job);
+		if (passes_job(list->req, &job))
+			api_list_show(list, job_reply_fields, &job);
 	}
 }
 
@@ -227,16 +231,16 @@ void api_job_get(struct http_request *req, void *data)
 void api_jobs_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct strbuf text = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, api);
+	struct move *first = moves_first(api->moves);
+	struct api_cursor cursor;
 
-	if (!check_cursor(req, api))
+	if (!api_cursor_of(req, &cursor)) {
+		add_holders(&list);
+		add_refreshes(&list);
+		add_saves(&list);
+	} else if (!find_after(req, api, &cursor, &first)) {
 		return;
-	if (!http_query(req, "after")) {
-		const struct filter filter = filter_of(req);
-
-		add_holders(&text, api->vms, filter.vm);
-		add_refreshes(&text, api, &filter);
-		add_saves(&text, api, &filter);
 	}
-	list(req, api, &text, MOVE_TEXT_JOB, job_json);
+	list_moves(&list, first, MOVE_TEXT_JOB, job_json);
 }

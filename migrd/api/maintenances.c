@@ -164,43 +164,54 @@ void api_maintenance_resume(struct http_request *req, void *data)
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
-/* False: REQ was answered. */
-static bool find_first(struct http_request *req, const struct api *api, struct maintenance **ret)
+/* What follows CURSOR, whose maintenance may be gone.  False: REQ was answered. */
+static bool find_after(struct http_request *req, const struct api *api,
+		       const struct api_cursor *cursor, struct maintenance **ret)
 {
-	const char *after = http_query(req, "after");
-	const struct maintenance *m = after ? maintenances_find(api->maintenances, after) : NULL;
-	struct err err;
+	struct maintenance *m = maintenances_find(api->maintenances, cursor->id);
 
-	if (after && !m) {
-		err_set(&err, ERR_INVALID,
-			"after: there is no maintenance '%.40s' here (any more); begin again "
-			"without 'after'",
-			after);
-		http_reply_err(req, &err);
+	if (!m && cursor->ms < 0) {
+		api_cursor_unknown(req, cursor);
 		return false;
 	}
-	*ret = after ? maintenance_next(m) : maintenances_first(api->maintenances);
+	if (m) {
+		*ret = maintenance_next(m);
+		return true;
+	}
+	m = maintenances_first(api->maintenances);
+	while (m && maintenance_show(m)->created_at > cursor->ms)
+		m = maintenance_next(m);
+	*ret = m;
 	return true;
+}
+
+static bool passes(const struct http_request *req, struct maintenance *m)
+{
+	const struct maintenance_reply *shown = maintenance_show(m);
+
+	return api_state_passes(http_query(req, "state"), shown->state, shown->final);
 }
 
 void api_maintenances_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	const struct api_page page = api_page_of(req);
-	struct strbuf list = STRBUF_INIT;
-	struct maintenance *m;
-	const char *last = NULL;
+	struct api_list list = api_list_begin(req, api);
+	struct maintenance *m = maintenances_first(api->maintenances);
+	char last[API_CURSOR_SIZE] = "";
+	struct api_cursor cursor;
 	uint64_t count = 0;
 
-	if (!find_first(req, api, &m))
+	if (api_cursor_of(req, &cursor) && !find_after(req, api, &cursor, &m))
 		return;
 	for (; m; m = maintenance_next(m)) {
-		if (count++ == page.limit) {
-			api_list_reply(req, &list, last);
+		if (!passes(req, m))
+			continue;
+		if (count++ == api_page_of(req).limit) {
+			api_list_reply(&list, last);
 			return;
 		}
 		api_list_show(&list, maintenance_summary_fields, maintenance_show(m));
-		last = maintenance_id(m);
+		api_cursor_text(maintenance_id(m), maintenance_show(m)->created_at, last);
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }

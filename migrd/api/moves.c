@@ -547,7 +547,7 @@ void api_move_plan(struct http_request *req, void *data)
 void api_move_passes(struct http_request *req, void *data)
 {
 	const struct move *move = find(req, data);
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, data);
 	const struct move_pass *passes;
 	size_t count;
 
@@ -556,7 +556,7 @@ void api_move_passes(struct http_request *req, void *data)
 	passes = move_passes(move, &count);
 	for (size_t i = 0; i < count; i++)
 		api_list_show(&list, move_pass_fields, &passes[i]);
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 /* ---- timeline ------------------------------------------------------------- */
@@ -564,10 +564,12 @@ void api_move_passes(struct http_request *req, void *data)
 static void on_timeline(void *data, const struct store_timeline_entry *entries, size_t count,
 			const struct err *err)
 {
-	struct strbuf list = STRBUF_INIT;
+	struct api_pending *pending = data;
+	struct api_list list = api_list_begin(pending->req, pending->api);
 
+	free(pending);
 	if (err) {
-		http_reply_err(data, err);
+		http_reply_err(list.req, err);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -577,14 +579,15 @@ static void on_timeline(void *data, const struct store_timeline_entry *entries, 
 				      .event = entries[i].event,
 				      .detail = entries[i].detail,
 			      });
-	api_list_reply(data, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 void api_move_timeline(struct http_request *req, void *data)
 {
-	const struct api *api = data;
+	struct api *api = data;
 	const struct move *move = find(req, api);
 
 	if (move)
-		store_timeline(api->store, move_row(move)->id, on_timeline, req);
+		store_timeline(api->store, move_row(move)->id, on_timeline,
+			       api_pending_new(req, api, "", 200));
 }

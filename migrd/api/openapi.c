@@ -55,6 +55,11 @@ static struct json_object *next_schema(void)
 		  .required = true,
 		  .nullable = true,
 		  .help = "Value of ?after= for the next page; null: this was the last one." },
+		{ .key = "position",
+		  .type = JSON_BORROWED,
+		  .required = true,
+		  .help = "Position of the events: GET /v1/events?after= tells of everything "
+			  "that has happened since the list was made." },
 		{ 0 },
 	};
 

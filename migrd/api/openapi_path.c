@@ -182,6 +182,35 @@ static void add_path_keys(struct json_object *list, const char *path)
 	}
 }
 
+static void add_members(struct json_object *names, const struct json_field *fields)
+{
+	for (; fields && fields->key; fields++) {
+		if (fields->type == JSON_PART)
+			add_members(names, fields->fields);
+		else
+			json_object_array_add(names, json_object_new_string(fields->key));
+	}
+}
+
+/* Some of the key's names, or of the members of what the route answers. */
+static struct json_object *names_schema(const struct http_query_key *key,
+					const struct json_field *reply)
+{
+	struct json_object *schema = json_object_new_object(), *names = json_object_new_array();
+	struct json_object *item = json_object_new_object();
+
+	for (const char *const *name = key->names; name && *name; name++)
+		json_object_array_add(names, json_object_new_string(*name));
+	if (!key->names)
+		add_members(names, reply);
+	json_add_str(item, "type", "string");
+	json_object_object_add(item, "enum", names);
+	json_add_str(schema, "type", "array");
+	json_object_object_add(schema, "items", item);
+	json_add_uint(schema, "minItems", 1);
+	return schema;
+}
+
 static struct json_object *query_schema(const struct http_query_key *key)
 {
 	struct json_object *schema;
@@ -198,6 +227,21 @@ static struct json_object *query_schema(const struct http_query_key *key)
 	json_add_uint(schema, "maximum", key->max);
 	json_add_uint(schema, "default", key->fallback);
 	return schema;
+}
+
+/* A list of names is one value, with commas. */
+static struct json_object *query_parameter(const struct http_query_key *key,
+					   const struct json_field *reply)
+{
+	bool is_list = key->type == HTTP_QUERY_SET || key->type == HTTP_QUERY_FIELDS;
+	struct json_object *schema = is_list ? names_schema(key, reply) : query_schema(key);
+	struct json_object *parameter = parameter_new(key->name, "query", key->help, schema);
+
+	if (is_list) {
+		json_add_str(parameter, "style", "form");
+		json_add_bool(parameter, "explode", false);
+	}
+	return parameter;
 }
 
 /* As api/common.c checks it. */
@@ -245,8 +289,7 @@ struct json_object *openapi_parameters(const struct http_route *route)
 
 	add_path_keys(list, route->path);
 	for (const struct http_query_key *key = route->query; key && key->name; key++)
-		json_object_array_add(list, parameter_new(key->name, "query", key->help,
-							  query_schema(key)));
+		json_object_array_add(list, query_parameter(key, route->reply));
 	if (route->takes_key)
 		json_object_array_add(list, idempotency_key());
 	add_conditions(list, route);

@@ -31,7 +31,7 @@ static void reply_policy(struct http_request *req, int status, const struct poli
 void api_policies_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, api);
 	struct policies_item item;
 	const char *after = NULL;
 
@@ -43,7 +43,7 @@ void api_policies_list(struct http_request *req, void *data)
 		json_object_put(reply.selector);
 		after = item.policy->name;
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }
 
 static void reply_unknown(struct http_request *req)

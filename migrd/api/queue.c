@@ -130,41 +130,42 @@ void api_queue_cancel(struct http_request *req, void *data)
 
 static bool passes(const struct http_request *req, const struct queue_entry *entry)
 {
-	const char *vm = http_query(req, "vm");
+	const struct store_queue_entry *row = queue_row(entry);
 
-	return (!vm || strcmp(queue_row(entry)->vm_name, vm) == 0) &&
-	       (!http_query(req, "state") || !queue_is_final(entry));
+	return api_job_passes(req, row->vm_name, row->state, queue_is_final(entry));
 }
 
-/* False: REQ was answered.  The entry that ended a page may be gone, with those that come after. */
-static bool find_first(struct http_request *req, const struct api *api, struct queue_entry **ret)
+/* What follows CURSOR, whose entry may be gone.  False: REQ was answered. */
+static bool find_after(struct http_request *req, const struct api *api,
+		       const struct api_cursor *cursor, struct queue_entry **ret)
 {
-	const char *after = http_query(req, "after");
-	const struct queue_entry *entry = after ? queue_find(api->queue, after) : NULL;
-	struct err err;
+	struct queue_entry *entry = queue_find(api->queue, cursor->id);
 
-	if (after && !entry) {
-		err_set(&err, ERR_INVALID,
-			"after: there is no entry '%.40s' here (any more); begin again without "
-			"'after'",
-			after);
-		http_reply_err(req, &err);
+	if (!entry && cursor->ms < 0) {
+		api_cursor_unknown(req, cursor);
 		return false;
 	}
-	*ret = after ? queue_next(entry) : queue_first(api->queue);
+	if (entry) {
+		*ret = queue_next(entry);
+		return true;
+	}
+	entry = queue_first(api->queue);
+	while (entry && queue_row(entry)->created_ms > cursor->ms)
+		entry = queue_next(entry);
+	*ret = entry;
 	return true;
 }
 
 void api_queue_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	const struct api_page page = api_page_of(req);
-	struct strbuf list = STRBUF_INIT;
-	struct queue_entry *entry;
-	const char *last = NULL;
+	struct api_list list = api_list_begin(req, api);
+	struct queue_entry *entry = queue_first(api->queue);
+	char last[API_CURSOR_SIZE] = "";
+	struct api_cursor cursor;
 	uint64_t count = 0;
 
-	if (!find_first(req, api, &entry))
+	if (api_cursor_of(req, &cursor) && !find_after(req, api, &cursor, &entry))
 		return;
 	for (; entry; entry = queue_next(entry)) {
 		size_t len;
@@ -172,13 +173,13 @@ void api_queue_list(struct http_request *req, void *data)
 
 		if (!passes(req, entry))
 			continue;
-		if (count++ == page.limit) {
-			api_list_reply(req, &list, last);
+		if (count++ == api_page_of(req).limit) {
+			api_list_reply(&list, last);
 			return;
 		}
 		text = queue_text(entry, &len);
 		api_list_add(&list, text, len);
-		last = queue_row(entry)->id;
+		api_cursor_text(queue_row(entry)->id, queue_row(entry)->created_ms, last);
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }

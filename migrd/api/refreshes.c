@@ -97,13 +97,14 @@ void api_refresh_cancel(struct http_request *req, void *data)
 void api_refreshes_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, api);
 	struct refresh *refresh = refreshes_first(api->refreshes);
 
 	for (; refresh; refresh = refresh_next(refresh)) {
 		const struct refresh_reply reply = refresh_show(refresh);
 
-		api_list_show(&list, refresh_reply_fields, &reply);
+		if (api_job_passes(req, reply.vm, reply.state, reply.final))
+			api_list_show(&list, refresh_reply_fields, &reply);
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }

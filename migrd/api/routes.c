@@ -32,8 +32,36 @@
 #define P HTTP_ROLE_PEER
 #define N HTTP_ROLE_NONE
 
-static const char *const move_state_filters[] = { "active", NULL };
+#define ANY_STATES "active", "final"
+static const char *const job_states[] = { ANY_STATES, NULL };
+static const char *const move_states[] = { ANY_STATES, "begin", "prepare",   "transfer",
+					   "handover", "fetch", "confirm",   "rollback",
+					   "stuck",    "done",  "cancelled", "failed",
+					   "lost",     NULL };
+static const char *const move_kinds[] = { "MIGRATION_OUT", "MIGRATION_IN", NULL };
+static const char *const queue_states[] = { ANY_STATES, "waiting",   "moving", "done",
+					    "failed",   "cancelled", NULL };
+static const char *const save_states[] = { ANY_STATES, "begin",     "transfer", "seal", "end",
+					   "disks",    "load",      "claim",    "run",  "rollback",
+					   "done",     "cancelled", "failed",   NULL };
+static const char *const refresh_states[] = { ANY_STATES,  "begin",    "transfer",
+					      "switched",  "rollback", "done",
+					      "cancelled", "failed",   NULL };
+static const char *const evacuation_states[] = { ANY_STATES, "planned", "waiting",
+						 "draining", "drained", "returning",
+						 "ended",    "aborted", NULL };
+static const char *const maintenance_states[] = { ANY_STATES, "planned",  "running",
+						  "waiting",  "stopping", "done",
+						  "failed",   "aborted",  NULL };
+static const char *const event_types[] = { "vm",         "move",        "save",  "refresh",
+					   "evacuation", "maintenance", "queue", "hold",
+					   "hook",       "cordon",      "qemu",  "monitor",
+					   "shutdown",   NULL };
 
+#define FIELDS                                                                          \
+	{                                                                               \
+		"fields", HTTP_QUERY_FIELDS, .help = "Only these members of each item." \
+	}
 #define PAGE                                                                   \
 	{ "limit",                                                             \
 	  HTTP_QUERY_UINT,                                                     \
@@ -44,8 +72,31 @@ static const char *const move_state_filters[] = { "active", NULL };
 	{                                                                      \
 		"after", HTTP_QUERY_TEXT, .help = "`next' of the page before." \
 	}
+#define OF_VM                                                                 \
+	{                                                                     \
+		"vm", HTTP_QUERY_TEXT, .help = "Only of the VM of this name." \
+	}
+#define STATE(names_)                                                                              \
+	{                                                                                          \
+		"state", HTTP_QUERY_ENUM,                                                          \
+			.names = names_,                                                           \
+			.help = "Only in this state; active: what has not ended, final: what has." \
+	}
 
-static const struct http_query_key page_query[] = { PAGE, { 0 } };
+static const struct http_query_key fields_query[] = { FIELDS, { 0 } };
+static const struct http_query_key evacuations_query[] = {
+	PAGE, STATE(evacuation_states), FIELDS, { 0 }
+};
+static const struct http_query_key maintenances_query[] = {
+	PAGE, STATE(maintenance_states), FIELDS, { 0 }
+};
+static const struct http_query_key vms_query[] = {
+	PAGE,
+	{ "state", HTTP_QUERY_TEXT, .help = "Only in this state." },
+	{ "label", HTTP_QUERY_TEXT, .help = "Only with this label: KEY=VALUE." },
+	FIELDS,
+	{ 0 }
+};
 static const struct http_query_key peer_capacity_query[] = {
 	{ "after", HTTP_QUERY_TEXT, .help = "`next' of the page before." }, { 0 }
 };
@@ -56,13 +107,34 @@ static const struct http_query_key peer_vms_query[] = {
 };
 static const struct http_query_key moves_query[] = {
 	PAGE,
-	{ "vm", HTTP_QUERY_TEXT, .help = "Only of the VM of this name." },
-	{ "state", HTTP_QUERY_ENUM, .names = move_state_filters,
-	  .help = "Only what has not ended." },
+	OF_VM,
+	STATE(move_states),
+	{ "kind", HTTP_QUERY_ENUM, .names = move_kinds, .help = "Only away, or only to here." },
+	{ "peer", HTTP_QUERY_TEXT, .help = "Only with this other host." },
+	FIELDS,
 	{ 0 }
 };
-static const struct http_query_key holds_query[] = {
-	{ "vm", HTTP_QUERY_TEXT, .help = "Only of the VM of this name." }, { 0 }
+static const struct http_query_key jobs_query[] = {
+	PAGE,   OF_VM, STATE(job_states), { "kind", HTTP_QUERY_TEXT, .help = "Only of this kind." },
+	FIELDS, { 0 }
+};
+static const struct http_query_key queue_query[] = {
+	PAGE, OF_VM, STATE(queue_states), FIELDS, { 0 }
+};
+static const struct http_query_key saves_query[] = { OF_VM, STATE(save_states), FIELDS, { 0 } };
+static const struct http_query_key refreshes_query[] = {
+	OF_VM, STATE(refresh_states), FIELDS, { 0 }
+};
+static const struct http_query_key holds_query[] = { OF_VM, FIELDS, { 0 } };
+static const struct http_query_key events_query[] = {
+	{ "type", HTTP_QUERY_SET, .names = event_types, .help = "Only these types." },
+	{ "vm", HTTP_QUERY_TEXT, .help = "Only what is about the VM of this name." },
+	{ "move", HTTP_QUERY_TEXT, .help = "Only what is about the move of this id." },
+	{ "host", HTTP_QUERY_TEXT, .help = "Only what is about the host of this id." },
+	{ "after", HTTP_QUERY_TEXT,
+	  .help = "`position' of a list, or an id: begin behind it.  Last-Event-ID is taken "
+		  "first." },
+	{ 0 }
 };
 static const struct http_query_key fate_query[] = {
 	{ "uuid", HTTP_QUERY_TEXT, .help = "Uuid of the VM." },
@@ -122,7 +194,7 @@ const struct http_route api_routes[] = {
 	  .summary = "Let new guests come again, unless an evacuation forbids it",
 	  .reply = cordon_reply_fields },
 	{ "GET", "/v1/peers", V, api_peers_list, .summary = "The hosts it knows",
-	  .reply = host_peer_fields, .is_list = true },
+	  .reply = host_peer_fields, .query = fields_query, .is_list = true },
 	{ "GET", "/v1/peers/{id}", V, api_peer_get,
 	  .summary = "What is known of a peer and its guests, also if it is dead",
 	  .reply = known_reply_fields },
@@ -132,7 +204,7 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/capacity/{host}", V, api_capacity_get,
 	  .summary = "What one of them has room for, and its guests",
 	  .reply = capacity_host_fields },
-	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host", .query = page_query,
+	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host", .query = vms_query,
 	  .reply = vm_summary_fields, .is_list = true },
 	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields,
 	  .reply = vm_reply_fields, .status = 201 },
@@ -157,7 +229,8 @@ const struct http_route api_routes[] = {
 	  .summary = "Its console: a WebSocket, for one user at a time", .query = console_query,
 	  .status = 101 },
 	{ "GET", "/v1/vms/{name}/devices", V, api_devices_list,
-	  .summary = "Its devices, with their places", .reply = vm_device_fields, .is_list = true },
+	  .summary = "Its devices, with their places", .reply = vm_device_fields,
+	  .query = fields_query, .is_list = true },
 	{ "POST", "/v1/vms/{name}/devices", O, api_device_attach,
 	  .summary = "Add a device, also while it runs: an element of a list of the definition, "
 		     "with its kind",
@@ -190,7 +263,7 @@ const struct http_route api_routes[] = {
 	  .other_reply = move_cancel_fields, .status = 202 },
 	{ "GET", "/v1/policies", V, api_policies_list,
 	  .summary = "Policies of moves: built in, then by name", .reply = policy_reply_fields,
-	  .is_list = true },
+	  .query = fields_query, .is_list = true },
 	{ "GET", "/v1/policies/{name}", V, api_policy_get, .summary = "One policy",
 	  .reply = policy_reply_fields },
 	{ "PUT", "/v1/policies/{name}", O, api_policy_put, .summary = "Make or replace a policy",
@@ -231,12 +304,12 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/moves/{id}/plan", V, api_move_plan,
 	  .summary = "How it sends the guest, and why so", .reply = transfer_plan_fields },
 	{ "GET", "/v1/moves/{id}/timeline", V, api_move_timeline, .summary = "What happened",
-	  .reply = move_timeline_fields, .is_list = true },
+	  .reply = move_timeline_fields, .query = fields_query, .is_list = true },
 	{ "GET", "/v1/moves/{id}/passes", V, api_move_passes,
 	  .summary = "What each pass over the guest's memory sent", .reply = move_pass_fields,
-	  .is_list = true },
+	  .query = fields_query, .is_list = true },
 	{ "GET", "/v1/queue", V, api_queue_list, .summary = "Entries of the queue, newest first",
-	  .query = moves_query, .reply = queue_reply_fields, .is_list = true },
+	  .query = queue_query, .reply = queue_reply_fields, .is_list = true },
 	{ "POST", "/v1/queue", O, api_queue_add,
 	  .summary =
 		  "Move a VM as soon as it is its turn, to the first of some hosts that takes it",
@@ -265,7 +338,7 @@ const struct http_route api_routes[] = {
 	  .body = hold_patch_fields, .reply = hold_reply_fields },
 	{ "DELETE", "/v1/holds/{id}", O, api_hold_remove, .summary = "End it now" },
 	{ "GET", "/v1/evacuations", V, api_evacuations_list,
-	  .summary = "Evacuations of this host, newest first", .query = page_query,
+	  .summary = "Evacuations of this host, newest first", .query = evacuations_query,
 	  .reply = evacuation_summary_fields, .is_list = true },
 	{ "POST", "/v1/evacuations", O, api_evacuations_begin,
 	  .summary = "Want this host to be empty: begin an evacuation, join it, or see its plan",
@@ -295,12 +368,12 @@ const struct http_route api_routes[] = {
 	  .reply = evacuation_reply_fields, .status = 202 },
 	{ "GET", "/v1/hooks", V, api_hooks_list,
 	  .summary = "What this host can do when it is empty, and what of it was done",
-	  .reply = hook_reply_fields, .is_list = true },
+	  .reply = hook_reply_fields, .query = fields_query, .is_list = true },
 	{ "GET", "/v1/hooks/{id}", V, api_hook_get, .summary = "One run of a hook",
 	  .reply = hook_run_fields },
 	{ "GET", "/v1/maintenances", V, api_maintenances_list,
-	  .summary = "Maintenances that this host conducts, newest first", .query = page_query,
-	  .reply = maintenance_summary_fields, .is_list = true },
+	  .summary = "Maintenances that this host conducts, newest first",
+	  .query = maintenances_query, .reply = maintenance_summary_fields, .is_list = true },
 	{ "POST", "/v1/maintenances", O, api_maintenances_start,
 	  .summary = "Maintain hosts one after another, or see the steps",
 	  .body = maintenance_request_fields, .reply = maintenance_reply_fields, .status = 202 },
@@ -328,7 +401,7 @@ const struct http_route api_routes[] = {
 	  .summary = "Leave a host out that was not begun", .body = maintenance_skip_fields,
 	  .reply = maintenance_reply_fields, .status = 202 },
 	{ "GET", "/v1/saves", V, api_saves_list, .summary = "Saves and restores, newest first",
-	  .reply = save_reply_fields, .is_list = true },
+	  .reply = save_reply_fields, .query = saves_query, .is_list = true },
 	{ "GET", "/v1/saves/{id}", V, api_save_get, .summary = "One save or restore",
 	  .reply = save_reply_fields },
 	{ "GET", "/v1/saves/{id}/wait", V, api_wait,
@@ -336,7 +409,7 @@ const struct http_route api_routes[] = {
 	  .reply = save_reply_fields },
 	{ "GET", "/v1/refreshes", V, api_refreshes_list,
 	  .summary = "Refreshes: guests that a new QEMU takes over, newest first",
-	  .reply = refresh_reply_fields, .is_list = true },
+	  .reply = refresh_reply_fields, .query = refreshes_query, .is_list = true },
 	{ "GET", "/v1/refreshes/{id}", V, api_refresh_get, .summary = "One refresh",
 	  .reply = refresh_reply_fields },
 	{ "GET", "/v1/refreshes/{id}/wait", V, api_wait,
@@ -350,13 +423,13 @@ const struct http_route api_routes[] = {
 		     "restored stays as it is",
 	  .reply = save_reply_fields, .status = 202 },
 	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host",
-	  .query = moves_query, .reply = job_reply_fields, .is_list = true },
+	  .query = jobs_query, .reply = job_reply_fields, .is_list = true },
 	{ "GET", "/v1/jobs/{id}", V, api_job_get, .summary = "One move, save, restore or refresh",
 	  .reply = job_reply_fields },
 	{ "GET", "/v1/jobs/{id}/wait", V, api_wait,
 	  .summary = "One job, when it has come to a state", .query = wait_query,
 	  .reply = job_reply_fields },
-	{ "GET", "/v1/events", V, api_events, .is_stream = true,
+	{ "GET", "/v1/events", V, api_events, .is_stream = true, .query = events_query,
 	  .summary = "Server-sent events; resumes by Last-Event-ID" },
 	{ "GET", "/healthz", N, api_healthz, .summary = "The coordinator answers",
 	  .type = "text/plain" },

@@ -161,12 +161,13 @@ void api_save_cancel(struct http_request *req, void *data)
 void api_saves_list(struct http_request *req, void *data)
 {
 	const struct api *api = data;
-	struct strbuf list = STRBUF_INIT;
+	struct api_list list = api_list_begin(req, api);
 
 	for (struct save *save = saves_first(api->saves); save; save = save_next(save)) {
 		const struct save_reply reply = save_show(save);
 
-		api_list_show(&list, save_reply_fields, &reply);
+		if (api_job_passes(req, reply.vm, reply.state, reply.final))
+			api_list_show(&list, save_reply_fields, &reply);
 	}
-	api_list_reply(req, &list, NULL);
+	api_list_reply(&list, NULL);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The routes of VMs. */
+#include <stdio.h>
+#include <string.h>
+
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -83,23 +86,80 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	bus_publish(api->bus, "vm", json_encode(event_vm_fields, &event));
 }
 
-void api_vms_list(struct http_request *req, void *data)
+/* Which VMs are asked for. */
+struct vm_filter {
+	const char *state;    /* NULL: any */
+	const char *selector; /* as JSON; NULL: any labels */
+};
+
+static bool passes(struct vm *vm, const struct vm_filter *filter)
 {
-	const struct api *api = data;
+	struct err err;
+	const struct vm_def *def = filter->selector ? vm_def_of(vm, &err) : NULL;
+
+	return (!filter->state || strcmp(vm_state(vm), filter->state) == 0) &&
+	       (!filter->selector || (def && labels_match(def->labels, filter->selector)));
+}
+
+#define LABEL_KEY_SIZE 320 /* longer than a key can be (wire/labels.h) */
+
+/* From KEY=VALUE; NULL: it is none, and REQ was answered. */
+static char *selector_of(struct http_request *req, const char *label)
+{
+	const char *equals = strchr(label, '=');
+	struct faults *faults = faults_new();
+	struct json_object *obj = json_object_new_object();
+	char key[LABEL_KEY_SIZE];
+	char *ret = NULL;
+
+	if (equals && (size_t)(equals - label) < sizeof(key)) {
+		snprintf(key, sizeof(key), "%.*s", (int)(equals - label), label);
+		json_add_str(obj, key, equals + 1);
+		if (labels_check(obj, "?label", false, faults))
+			ret = xstrdup(json_text(obj, NULL));
+	} else {
+		faults_add(faults, "?label", "must be KEY=VALUE");
+	}
+	if (!ret)
+		http_reply_faults(req, faults);
+	json_object_put(obj);
+	faults_free(faults);
+	return ret;
+}
+
+static void list_vms(struct http_request *req, const struct api *api,
+		     const struct vm_filter *filter)
+{
 	const struct api_page page = api_page_of(req);
-	struct strbuf list = STRBUF_INIT;
-	const char *last = page.after;
+	struct api_list list = api_list_begin(req, api);
+	const char *last = NULL;
 	uint64_t count = 0;
 	size_t len;
-	struct vm *vm;
 
-	while ((vm = vm_next(api->vms, last)) && count++ < page.limit) {
-		const char *text = api_vm_summary_text(api, vm, &len);
+	for (struct vm *vm = vm_next(api->vms, page.after); vm;
+	     vm = vm_next(api->vms, vm_name(vm))) {
+		const char *text;
 
+		if (!passes(vm, filter))
+			continue;
+		if (count++ == page.limit) {
+			api_list_reply(&list, last);
+			return;
+		}
+		text = api_vm_summary_text(api, vm, &len);
 		api_list_add(&list, text, len);
 		last = vm_name(vm);
 	}
-	api_list_reply(req, &list, vm ? last : NULL);
+	api_list_reply(&list, NULL);
+}
+
+void api_vms_list(struct http_request *req, void *data)
+{
+	const char *label = http_query(req, "label");
+	CLEANUP(free_charp) char *selector = label ? selector_of(req, label) : NULL;
+
+	if (!label || selector)
+		list_vms(req, data, &(struct vm_filter){ http_query(req, "state"), selector });
 }
 
 struct vm *api_vm_find(struct http_request *req, const struct api *api)

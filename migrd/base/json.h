@@ -24,7 +24,7 @@
 
 struct fault {
 	char pointer[160]; /* JSON pointer, or FILE:LINE for the configuration */
-	char detail[256];
+	char detail[640];
 };
 
 /* All faults of one input.  Those beyond FAULT_MAX are only counted. */

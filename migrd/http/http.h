@@ -110,6 +110,8 @@ const char *http_caller_name(const struct http_request *req);
 int64_t http_caller_uid(const struct http_request *req);
 const char *http_role_name(enum http_role role);
 
+/* The work for REQ has cost as much as BYTES more of an answer (http/inbox.c). */
+void http_charge(struct http_request *req, size_t bytes);
 /* A handler that answers 200 answers STATUS from now on. */
 void http_set_good_status(struct http_request *req, int status);
 /* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends

@@ -127,6 +127,7 @@ struct http_request {
 	size_t body_bytes;
 	bool is_refused; /* the exchange has its answer */
 	bool is_dropped; /* by a fault point: nobody will answer it */
+	size_t charged;  /* http_charge() */
 	bool has_waited; /* as its Prefer wanted */
 	unsigned good_status;   /* in place of 200; 0: it stays */
 	struct http_seen *seen; /* nobody sent it: its answer goes there */

@@ -43,8 +43,73 @@ static void join(struct strbuf *sb, const char *word)
 	strbuf_addf(sb, "%s'%s'", sb->len ? ", " : "", word);
 }
 
-static void check_value(const struct http_query_key *key, const char *value, const char *pointer,
-			struct faults *faults)
+/* ---- lists of names ---------------------------------------------------- */
+
+/* REPLY has a member of this name. */
+static bool has_member(const struct json_field *reply, const char *name, size_t len)
+{
+	bool found = false;
+
+	for (; reply && reply->key && !found; reply++)
+		found = reply->type == JSON_PART
+				? has_member(reply->fields, name, len)
+				: strlen(reply->key) == len && strncmp(reply->key, name, len) == 0;
+	return found;
+}
+
+static void join_members(struct strbuf *words, const struct json_field *reply)
+{
+	for (; reply && reply->key; reply++) {
+		if (reply->type == JSON_PART)
+			join_members(words, reply->fields);
+		else
+			join(words, reply->key);
+	}
+}
+
+static bool is_one_of(const char *const *names, const char *name, size_t len)
+{
+	for (; *names; names++)
+		if (strlen(*names) == len && strncmp(*names, name, len) == 0)
+			return true;
+	return false;
+}
+
+static bool are_all_known(const struct http_query_key *key, const struct json_field *reply,
+			  const char *value)
+{
+	for (;; value++) {
+		size_t len = strcspn(value, ",");
+
+		if (!(key->names ? is_one_of(key->names, value, len)
+				 : has_member(reply, value, len)))
+			return false;
+		value += len;
+		if (!*value)
+			return true;
+	}
+}
+
+static void check_names(const struct http_query_key *key, const struct json_field *reply,
+			const char *value, const char *pointer, struct faults *faults)
+{
+	struct strbuf words = STRBUF_INIT;
+
+	if (are_all_known(key, reply, value))
+		return;
+	for (const char *const *name = key->names; name && *name; name++)
+		join(&words, *name);
+	if (!key->names)
+		join_members(&words, reply);
+	faults_add(faults, pointer, "must be some of %s, with commas between them",
+		   strbuf_str(&words));
+	strbuf_fini(&words);
+}
+
+/* ---- values ---------------------------------------------------------------- */
+
+static void check_value(const struct http_query_key *key, const struct json_field *reply,
+			const char *value, const char *pointer, struct faults *faults)
 {
 	struct strbuf words = STRBUF_INIT;
 	uint64_t number;
@@ -70,6 +135,10 @@ static void check_value(const struct http_query_key *key, const char *value, con
 		faults_add(faults, pointer, "must be %s", strbuf_str(&words));
 		strbuf_fini(&words);
 		return;
+	case HTTP_QUERY_SET:
+	case HTTP_QUERY_FIELDS:
+		check_names(key, reply, value, pointer, faults);
+		return;
 	}
 }
 
@@ -87,8 +156,8 @@ static void unknown_key(const struct http_query_key *keys, const char *pointer,
 	strbuf_fini(&words);
 }
 
-bool http_query_check(const struct http_query_key *keys, const struct http_pairs *query,
-		      struct faults *faults)
+bool http_query_check(const struct http_query_key *keys, const struct json_field *reply,
+		      const struct http_pairs *query, struct faults *faults)
 {
 	size_t before = faults->count;
 
@@ -102,7 +171,7 @@ bool http_query_check(const struct http_query_key *keys, const struct http_pairs
 		else if (is_twice(query, i))
 			faults_add(faults, pointer, "stands twice");
 		else
-			check_value(key, query->list[i].value, pointer, faults);
+			check_value(key, reply, query->list[i].value, pointer, faults);
 	}
 	return faults->count == before;
 }

@@ -17,6 +17,8 @@ enum http_query_type {
 	HTTP_QUERY_TEXT, /* not empty */
 	HTTP_QUERY_UINT,
 	HTTP_QUERY_ENUM,
+	HTTP_QUERY_SET,    /* some of `names', with commas between them */
+	HTTP_QUERY_FIELDS, /* the same of members of what the route answers, or lists */
 };
 
 struct http_query_key {
@@ -24,16 +26,17 @@ struct http_query_key {
 	enum http_query_type type;
 	uint64_t min, max;        /* UINT */
 	uint64_t fallback;        /* UINT: when it is absent */
-	const char *const *names; /* ENUM: ended by NULL */
+	const char *const *names; /* ENUM, SET: ended by NULL */
 	const char *help;         /* one sentence, unit included */
 };
 
 struct http_pairs;
 struct http_request;
 
-/* KEYS NULL: the route takes no query.  Adds a fault with the pointer "?key" for each. */
-bool http_query_check(const struct http_query_key *keys, const struct http_pairs *query,
-		      struct faults *faults);
+/* KEYS NULL: the route takes no query.  REPLY: the table of FIELDS.  Adds a fault with the pointer
+ * "?key" for each. */
+bool http_query_check(const struct http_query_key *keys, const struct json_field *reply,
+		      const struct http_pairs *query, struct faults *faults);
 /* The value of a UINT, or its fallback; the query of REQ must have been checked. */
 uint64_t http_query_uint(const struct http_request *req, const char *name);
 

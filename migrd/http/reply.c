@@ -132,7 +132,7 @@ static void give_to_library(struct http_request *req, unsigned status, struct ht
 	ex->content = content;
 	ex->stream = stream;
 	req->exchange = NULL;
-	http_inbox_charge(&req->server->inbox, req->class, content.bytes);
+	http_inbox_charge(&req->server->inbox, req->class, content.bytes + req->charged);
 	MHD_resume_connection(ex->connection);
 }
 
@@ -351,6 +351,11 @@ void http_set_param(struct http_request *req, const char *name, const char *valu
 		return;
 	}
 	http_pairs_add(&req->params, xstrdup(name), xstrdup(value));
+}
+
+void http_charge(struct http_request *req, size_t bytes)
+{
+	req->charged += bytes;
 }
 
 void http_set_good_status(struct http_request *req, int status)

@@ -150,7 +150,8 @@ static void check_query(struct http_exchange *ex)
 {
 	struct faults *faults = faults_new();
 
-	if (!http_query_check(ex->req->route->query, &ex->req->query, faults))
+	if (!http_query_check(ex->req->route->query, ex->req->route->reply, &ex->req->query,
+			      faults))
 		refuse_faults(ex, "the query is not acceptable", faults);
 	faults_free(faults);
 }

@@ -50,6 +50,17 @@ const struct json_field event_monitor_fields[] = {
 	{ 0 },
 };
 
+const struct json_field event_gap_fields[] = {
+	JSON_SHOWN(struct event_gap, detail, "What to do, for people."),
+	JSON_SHOWN(struct event_gap, reason,
+		   "restart (of the coordinator), overflow (more has happened than is kept), or "
+		   "unknown-id (the id is none that this host has given)."),
+	JSON_SHOWN(struct event_gap, lost,
+		   "How many events, of all types, were lost; null: not known.", .nullable = true,
+		   .present_offset = offsetof(struct event_gap, is_counted)),
+	{ 0 },
+};
+
 const struct json_field event_shutdown_fields[] = {
 	JSON_PART_OF(struct event_shutdown, shutdown, host_shutdown_fields),
 	JSON_SHOWN(struct event_shutdown, host, "Id of the host that tells."),

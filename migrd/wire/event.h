@@ -41,6 +41,15 @@ struct event_monitor {
 };
 extern const struct json_field event_monitor_fields[];
 
+/* Events were lost. */
+struct event_gap {
+	const char *detail;
+	const char *reason; /* a constant */
+	bool is_counted;    /* not the first member: a present_offset of 0 means none */
+	uint64_t lost;
+};
+extern const struct json_field event_gap_fields[];
+
 struct event_shutdown {
 	struct host_shutdown shutdown;
 	const char *host;

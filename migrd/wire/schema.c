@@ -213,6 +213,8 @@ static const struct {
 	  "An evacuation, or one of its VMs, has changed." },
 	{ "event-qemu", event_qemu_fields, JSON_SCHEMA_REPLY, "Event qemu",
 	  "An event of a guest's QEMU." },
+	{ "event-gap", event_gap_fields, JSON_SCHEMA_REPLY, "Event gap",
+	  "Events were lost: what a client that resumes hears first." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",
 	  "A command that was passed on to a QEMU, or refused, and is no query." },
 	{ "event-shutdown", event_shutdown_fields, JSON_SCHEMA_REPLY, "Event shutdown",

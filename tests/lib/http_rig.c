@@ -203,7 +203,12 @@ static const struct http_query_key show_query[] = { { "q", HTTP_QUERY_TEXT, .hel
 						    { "limit", HTTP_QUERY_UINT, .min = 1, .max = 10,
 						      .fallback = 5 },
 						    { "colour", HTTP_QUERY_ENUM, .names = colours },
+						    { "some", HTTP_QUERY_SET, .names = colours },
 						    { 0 } };
+
+static const struct http_query_key boxes_query[] = {
+	{ "fields", HTTP_QUERY_FIELDS, .help = "members" }, { 0 }
+};
 
 static const struct http_route routes[] = {
 	{ "GET", "/v1/things/{name}", HTTP_ROLE_VIEWER, on_show, .summary = "one",
@@ -216,6 +221,8 @@ static const struct http_route routes[] = {
 	  .handler_checks_body = true },
 	{ "POST", "/v1/boxes", HTTP_ROLE_OPERATOR, on_box_add, .summary = "new",
 	  .reply = box_fields, .status = 201 },
+	{ "GET", "/v1/boxes", HTTP_ROLE_VIEWER, on_box, .summary = "all", .reply = box_fields,
+	  .is_list = true, .query = boxes_query },
 	{ "GET", "/v1/boxes/{id}", HTTP_ROLE_VIEWER, on_box, .summary = "one",
 	  .reply = box_fields },
 	{ "PUT", "/v1/boxes/{id}", HTTP_ROLE_OPERATOR, on_box_put, .summary = "replace",

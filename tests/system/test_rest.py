@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What control planes expect of a REST API: conditions, places, waits."""
 from lib.api import ApiError
+from lib.long_form import only_full
 from lib.world import SystemTest
 
 HELD = {"hold": {"timeout_s": 600, "then": "cancel"}}
@@ -61,6 +62,83 @@ class ObjectsTest(SystemTest):
     def test_problem_says_whether_and_when_to_try_again(self):
         status, headers, body = self.a.api.send("GET", "/v1/vms/none")
         self.assertEqual((status, body["retry"], headers["Retry-After"]), (404, False, None))
+
+
+class ListsTest(SystemTest):
+    host_ids = ("a",)
+
+    def test_list_shows_what_was_asked_for(self):
+        for i in range(5):
+            self.a.api.post("/v1/vms", {"name": f"v{i}", "labels": {"odd": str(i % 2)}, **STILL})
+        names = lambda query: [vm["name"] for vm in self.a.api.get(f"/v1/vms?{query}")["items"]]
+        self.assertEqual(names("label=odd=1"), ["v1", "v3"])
+        self.assertEqual(names("label=odd=1&state=running"), [])
+        self.assertEqual(names("label=odd=0&state=stopped&limit=2"), ["v0", "v2"])
+        page = self.a.api.get("/v1/vms?label=odd=0&limit=2&fields=name")
+        self.assertEqual(page["items"], [{"name": "v0"}, {"name": "v2"}])
+        # What ended the page is gone; what was there all the time comes.
+        self.a.api.delete("/v1/vms/v2")
+        self.assertEqual(names(f"label=odd=0&after={page['next']}"), ["v4"])
+        whole = self.a.api.get("/v1/vms?limit=1")["items"][0]
+        some = self.a.api.get("/v1/vms?limit=1&fields=reason,agent,memory_mib,host")["items"][0]
+        self.assertEqual(some, {key: whole[key] for key in ("reason", "host", "memory_mib", "agent")})
+        for query, pointer, words in (("fields=name,colour", "?fields", "'name', 'uuid', 'state'"),
+                                      ("colour=red", "?colour", "'state', 'label', 'fields'"),
+                                      ("label=odd", "?label", "KEY=VALUE")):
+            with self.assertRaises(ApiError) as caught:
+                self.a.api.get(f"/v1/vms?{query}")
+            fault, = caught.exception.body["errors"]
+            self.assertEqual(fault["pointer"], pointer)
+            self.assertIn(words, fault["detail"])
+        with self.assertRaises(ApiError) as caught:
+            self.a.api.get("/v1/moves?state=draining")
+        self.assertIn("'active', 'final', 'begin'", caught.exception.body["errors"][0]["detail"])
+        with self.assertRaises(ApiError) as caught:
+            self.a.api.get("/v1/moves?after=0192f000-0000-7000-8000-000000000000")
+        self.assertEqual(caught.exception.code, "invalid")
+        self.assertEqual(self.a.api.get(
+            "/v1/moves?after=1.0192f000-0000-7000-8000-000000000000")["items"], [])
+
+    def test_events_go_on_from_a_list_and_are_only_those_asked_for(self):
+        position = self.a.api.get("/v1/vms")["position"]
+        for name in ("v1", "v2"):
+            self.a.api.post("/v1/vms", {"name": name, **STILL})
+        self.a.api.post("/v1/holds", {"vm": "v2", "reason": "x", "for_s": 60})
+        self.a.api.post("/v1/host/cordon", {"reason": "x"})
+
+        def heard(query, count):
+            with self.a.api.events(20, f"?after={position}&{query}") as events:
+                found = zip(range(count), events)
+                return [(kind, event.get("name") or event.get("vm")) for _, (kind, event) in found]
+        self.assertEqual(heard("host=a", 4), [("vm", "v1"), ("vm", "v2"), ("hold", "v2"), ("cordon", None)])
+        self.assertEqual(heard("vm=v2", 2), [("vm", "v2"), ("hold", "v2")])
+        self.assertEqual(heard("type=hold,cordon", 2), [("hold", "v2"), ("cordon", None)])
+        self.assertEqual(heard("type=cordon&host=a", 1), [("cordon", None)])
+        with self.assertRaises(ApiError) as caught:
+            self.a.api.events(20, "?type=holds")
+        self.assertIn("'hold'", caught.exception.body["errors"][0]["detail"])
+
+        # What was lost is said first, whatever is asked for.
+        last = self.a.api.get("/v1/holds")["position"]
+        self.a.stop()
+        self.a.start()
+        for after, reason in ((last, "restart"), ("x", "unknown-id")):
+            with self.a.api.events(20, f"?after={after}&type=hold") as events:
+                kind, gap = next(iter(events))
+            self.assertEqual((kind, gap["reason"], gap["lost"]), ("gap", reason, None))
+
+    @only_full
+    def test_more_events_than_are_kept_are_told_as_lost_and_counted(self):
+        self.a.api.post("/v1/vms", {"name": "v1", **STILL})
+        position = self.a.api.get("/v1/vms")["position"]
+        for i in range(1030):
+            self.a.api.patch("/v1/vms/v1", {"labels": {"i": str(i)}})
+        with self.a.api.events(20, f"?after={position}") as events:
+            stream = iter(events)
+            kind, gap = next(stream)
+            self.assertEqual((kind, gap["reason"]), ("gap", "overflow"))
+            self.assertGreaterEqual(gap["lost"], 6)
+            self.assertEqual(next(stream)[0], "vm")
 
 
 class WaitTest(SystemTest):

@@ -43,7 +43,7 @@ START_TEST(query_that_the_route_does_not_take_is_refused)
 	ck_assert_int_eq(reply.status, 400);
 	ck_assert_str_eq(reply_code(&reply), "invalid");
 	ck_assert(strstr(reply.body, "{\"pointer\":\"?Q\",\"detail\":\"unknown; this path takes "
-				     "'q', 'limit', 'colour'\"}"));
+				     "'q', 'limit', 'colour', 'some'\"}"));
 	ck_assert(strstr(reply.body, "\"?limit\",\"detail\":\"must be a number from 1 to 10\""));
 	ck_assert(strstr(reply.body, "\"?limit\",\"detail\":\"stands twice\""));
 	ck_assert(strstr(reply.body, "\"?q\",\"detail\":\"must not be empty\""));
@@ -53,6 +53,24 @@ START_TEST(query_that_the_route_does_not_take_is_refused)
 	expect("vic", "GET", "/v1/things/x?limit=-1", NULL, NULL, 400, "invalid");
 	expect("vic", "GET", "/v1/things/x?limit=+1", NULL, NULL, 400, "invalid");
 	expect("vic", "GET", "/v1/things/x?limit=18446744073709551617", NULL, NULL, 400, "invalid");
+}
+END_TEST
+
+/* A list of names is right when each of them is. */
+START_TEST(query_of_names_takes_those_that_there_are)
+{
+	struct reply reply = rig_ask(&rig, "vic", "GET", "/v1/boxes?fields=id,weight", NULL, NULL);
+
+	ck_assert_int_eq(reply.status, 400);
+	ck_assert(strstr(reply.body, "\"?fields\",\"detail\":\"must be some of 'id', 'colour', "
+				     "'seconds', with commas between them\""));
+	reply_fini(&reply);
+	expect("vic", "GET", "/v1/boxes?fields=id,seconds", NULL, NULL, 404, "not-found");
+	expect("vic", "GET", "/v1/boxes?fields=id,", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/boxes?fields=", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/x?some=red,blue", NULL, NULL, 200, "");
+	expect("vic", "GET", "/v1/things/x?some=re", NULL, NULL, 400, "invalid");
+	expect("vic", "GET", "/v1/things/x?some=", NULL, NULL, 400, "invalid");
 }
 END_TEST
 
@@ -228,6 +246,7 @@ Suite *suite(void)
 	tcase_add_test(plain, path_with_escapes_reaches_handler_decoded);
 	tcase_add_test(plain, path_of_bad_bytes_is_refused);
 	tcase_add_test(plain, query_that_the_route_does_not_take_is_refused);
+	tcase_add_test(plain, query_of_names_takes_those_that_there_are);
 	tcase_add_test(plain, path_unknown_is_not_found);
 	tcase_add_test(plain, method_unknown_names_the_allowed);
 	tcase_add_test(plain, head_is_get_without_body);

@@ -115,22 +115,22 @@ class Api:
             if not after:
                 return found
 
-    def events(self, timeout=60):
-        return Events(self._connect(settings.seconds(timeout)), settings.seconds(timeout))
+    def events(self, timeout=60, query=""):
+        return Events(self._connect(settings.seconds(timeout)), settings.seconds(timeout), query)
 
 
 class Events:
     """Server-sent events; `for kind, object in events` waits for each."""
 
-    def __init__(self, conn, timeout):
+    def __init__(self, conn, timeout, query):
         self._deadline = time.monotonic() + timeout
         conn.connect()
         self._sock = conn.sock
         self._conn = conn
-        conn.request("GET", "/v1/events", headers={"Accept": "text/event-stream"})
+        conn.request("GET", f"/v1/events{query}", headers={"Accept": "text/event-stream"})
         self._answer = conn.getresponse()
         if self._answer.status != 200:
-            raise ApiError(self._answer.status, self._answer.read())
+            raise ApiError(self._answer.status, json.loads(self._answer.read()))
 
     def __enter__(self):
         return self
