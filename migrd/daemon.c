@@ -36,6 +36,7 @@ static const struct {
 	{ "shutdown", &service_shutdown },
 	{ "check", &service_check },
 	{ "readiness", &service_readiness },
+	{ "answers", &service_answers },
 	{ "records", &service_records },
 	{ "data-port", &service_data_port },
 	{ "api", &service_api },

@@ -68,6 +68,7 @@ extern const struct service service_records;
 /* service_api.c */
 extern const struct service service_check;
 extern const struct service service_readiness;
+extern const struct service service_answers;
 extern const struct service service_data_port;
 extern const struct service service_api;
 extern const struct service service_reload;

@@ -82,6 +82,7 @@ static bool start_api(struct daemon *daemon, struct err *err)
 						 .key_file = config->tls_key,
 						 .routes = api_routes,
 						 .handler_data = &daemon->api,
+						 .with_key = api_with_key,
 						 .prefers_wait = api_prefers_wait,
 					 },
 					 err);
@@ -96,6 +97,21 @@ static void end_api(struct daemon *daemon)
 	waits_free(TAKE_PTR(daemon->api.waits));
 	api_host_fini(&daemon->api);
 }
+
+static bool start_answers(struct daemon *daemon, struct err *err)
+{
+	(void)err;
+	daemon->api.answers = answers_new(&daemon->api);
+	return true;
+}
+
+/* The last records of answers are written until the store was closed. */
+static void free_answers(struct daemon *daemon)
+{
+	answers_free(TAKE_PTR(daemon->api.answers));
+}
+
+const struct service service_answers = { start_answers, NULL, free_answers };
 
 const struct service service_api = { start_api, end_api, NULL };
 

@@ -52,6 +52,11 @@ static void add_maintenance(void *data, void *row)
 	maintenances_add_row(data, row);
 }
 
+static void add_answer(void *data, void *row)
+{
+	answers_add_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -67,7 +72,8 @@ static bool start_records(struct daemon *daemon, struct err *err)
 				   err) &&
 	       store_load_blocking(api->store, STORE_HOOK, add_hook, api->hooks, err) &&
 	       store_load_blocking(api->store, STORE_MAINTENANCE, add_maintenance,
-				   api->maintenances, err);
+				   api->maintenances, err) &&
+	       store_load_blocking(api->store, STORE_ANSWER, add_answer, api->answers, err);
 }
 
 const struct service service_records = { start_records, NULL, NULL };

@@ -4,6 +4,7 @@
 #ifndef MIGRD_API_API_H
 #define MIGRD_API_API_H
 
+#include "api/answers.h"
 #include "api/list.h"
 #include "api/readyz.h"
 #include "api/waits.h"
@@ -48,6 +49,7 @@ struct api {
 	struct capacity *capacity;
 	struct shutdown *shutdown;
 	struct waits *waits;
+	struct answers *answers;
 	bool shutdown_is_off; /* logind has said that there is none */
 	bool is_shutdown;     /* the guests have to go, within so long */
 	uint64_t shutdown_limit_s;
@@ -90,6 +92,8 @@ struct api {
 
 /* Ended by a NULL method. */
 extern const struct http_route api_routes[];
+/* The query of a request whose dry run is answered with 204. */
+extern const struct http_query_key api_try_query[];
 
 /* Callbacks of vms_env and moves_env: put what changed on the bus. */
 void api_vm_changed(void *api, const char *name, const struct vm *vm);
@@ -125,6 +129,11 @@ bool api_ready(struct http_request *req, const struct api *api);
 /* As api_ready(), and false also while the records may be old (owner/newest.h). */
 bool api_sure(struct http_request *req, const struct api *api);
 
+/* REQ has dry_run=true in its query: nothing may be changed. */
+bool api_is_dry_run(const struct http_request *req);
+/* Answers a dry run of what would be done. */
+void api_reply_dry(struct http_request *req);
+
 /* A request until its answer.  What it is about may be gone by then, so the name of that is kept.
  * Who answers frees it. */
 struct api_pending {
@@ -135,8 +144,6 @@ struct api_pending {
 };
 struct api_pending *api_pending_new(struct http_request *req, struct api *api, const char *name,
 				    int status);
-
-bool api_key_is_valid(const char *key, struct err *err);
 
 /* Sends the definition and the present state of VM; VM NULL: sends no body. */
 void api_vm_reply(struct http_request *req, int status, const struct api *api, const struct vm *vm);

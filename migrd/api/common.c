@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Functions that the files of the routes share. */
 #include <stdio.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "base/mem.h"
 
-bool api_key_is_valid(const char *key, struct err *err)
+bool api_is_dry_run(const struct http_request *req)
 {
-	return id_name_is_valid(key) ||
-	       err_set(err, ERR_INVALID,
-		       "Idempotency-Key: 1 to 63 of letters, digits, '.', '_' and '-', a letter or "
-		       "digit first");
+	const char *value = http_query(req, "dry_run");
+
+	return value && strcmp(value, "true") == 0;
+}
+
+void api_reply_dry(struct http_request *req)
+{
+	http_reply(req, 204, NULL);
 }
 
 struct api_pending *api_pending_new(struct http_request *req, struct api *api, const char *name,

@@ -72,7 +72,7 @@ void api_evacuations_begin(struct http_request *req, void *data)
 		;
 	else if (!evacuation_request_decode(http_body(req), request, faults))
 		http_reply_faults(req, faults);
-	else if (request->dry_run)
+	else if (request->dry_run || api_is_dry_run(req))
 		evacuations_try(api->evacuations, request, http_caller_name(req), on_tried, req);
 	else
 		evacuations_request(api->evacuations, request, http_caller_name(req), on_done, req);

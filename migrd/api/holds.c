@@ -103,22 +103,28 @@ void api_holds_list(struct http_request *req, void *data)
 	api_list_reply(&list, NULL);
 }
 
+static void reply_unknown(struct http_request *req)
+{
+	struct err err;
+
+	err_set(&err, ERR_NOT_FOUND,
+		"there is no hold '%.40s' on this host: it was removed, or has expired",
+		http_param(req, "id"));
+	http_reply_err(req, &err);
+}
+
 void api_hold_get(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 	const struct store_hold *row = holds_find(api->holds, http_param(req, "id"));
 	struct hold_reply reply;
-	struct err err;
 
-	if (row) {
-		reply = shown(api, row);
-		http_reply_as(req, 200, hold_reply_fields, &reply);
+	if (!row) {
+		reply_unknown(req);
 		return;
 	}
-	err_set(&err, ERR_NOT_FOUND,
-		"there is no hold '%.40s' on this host: it was removed, or has expired",
-		http_param(req, "id"));
-	http_reply_err(req, &err);
+	reply = shown(api, row);
+	http_reply_as(req, 200, hold_reply_fields, &reply);
 }
 
 /* ---- change --------------------------------------------------------------------- */
@@ -157,19 +163,35 @@ static struct vm *find_vm(const struct api *api, const char *name, struct err *e
 	return NULL;
 }
 
-static void add(struct http_request *req, struct api *api, const struct hold_request *request)
+/* A dry run of a hold with this end. */
+static void try(struct http_request *req, const struct hold_end *end)
 {
-	struct hold_wish wish = { .request = request,
-				  .key = http_header(req, "Idempotency-Key"),
-				  .by = http_caller_name(req) };
-	const struct vm *vm = NULL;
+	int64_t until_ms;
 	struct err err;
 
-	if ((wish.key && !api_key_is_valid(wish.key, &err)) ||
+	if (hold_end_ms(end, clock_wall_ms(), &until_ms, &err))
+		api_reply_dry(req);
+	else
+		http_reply_err(req, &err);
+}
+
+static void add(struct http_request *req, struct api *api, const struct hold_request *request)
+{
+	struct hold_wish wish = { .request = request, .by = http_caller_name(req) };
+	const struct vm *vm = NULL;
+	char key[ID_NAME_SIZE];
+	struct err err;
+
+	if (!api_key_of(req, key, &err) ||
 	    (request->vm[0] && !(vm = find_vm(api, request->vm, &err)))) {
 		http_reply_err(req, &err);
 		return;
 	}
+	if (api_is_dry_run(req)) {
+		try(req, &request->end);
+		return;
+	}
+	wish.key = key[0] ? key : NULL;
 	wish.vm_uuid = vm ? vm_uuid(vm) : NULL;
 	holds_add(api->holds, &wish, on_done, api_pending_new(req, api, "", 201));
 }
@@ -188,6 +210,17 @@ void api_holds_add(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
+/* END NULL: it would be removed. */
+static void try_of(struct http_request *req, const struct api *api, const struct hold_end *end)
+{
+	if (!holds_find(api->holds, http_param(req, "id")))
+		reply_unknown(req);
+	else if (end)
+		try(req, end);
+	else
+		api_reply_dry(req);
+}
+
 void api_hold_renew(struct http_request *req, void *data)
 {
 	struct api *api = data;
@@ -198,6 +231,8 @@ void api_hold_renew(struct http_request *req, void *data)
 		;
 	else if (!hold_patch_decode(http_body(req), &patch, faults))
 		http_reply_faults(req, faults);
+	else if (api_is_dry_run(req))
+		try_of(req, api, &patch.end);
 	else
 		holds_renew(api->holds, http_param(req, "id"), &patch, http_caller_name(req),
 			    on_done, api_pending_new(req, api, "", 200));
@@ -208,7 +243,11 @@ void api_hold_remove(struct http_request *req, void *data)
 {
 	struct api *api = data;
 
-	if (api_ready(req, api))
+	if (!api_ready(req, api))
+		return;
+	if (api_is_dry_run(req))
+		try_of(req, api, NULL);
+	else
 		holds_remove(api->holds, http_param(req, "id"), http_caller_name(req), on_done,
 			     api_pending_new(req, api, "", 204));
 }
@@ -249,6 +288,8 @@ void api_host_cordon(struct http_request *req, void *data)
 		;
 	else if (!cordon_request_decode(http_body(req), &request, faults))
 		http_reply_faults(req, faults);
+	else if (api_is_dry_run(req))
+		api_reply_dry(req);
 	else
 		set_cordon(req, data, request.reason);
 	faults_free(faults);
@@ -256,6 +297,10 @@ void api_host_cordon(struct http_request *req, void *data)
 
 void api_host_uncordon(struct http_request *req, void *data)
 {
-	if (api_ready(req, data))
+	if (!api_ready(req, data))
+		return;
+	if (api_is_dry_run(req))
+		api_reply_dry(req);
+	else
 		set_cordon(req, data, NULL);
 }

@@ -68,7 +68,7 @@ void api_maintenances_start(struct http_request *req, void *data)
 		;
 	else if (!maintenance_request_decode(http_body(req), request, faults))
 		http_reply_faults(req, faults);
-	else if (request->dry_run)
+	else if (request->dry_run || api_is_dry_run(req))
 		maintenance_try(api->maintenances, request, http_caller_name(req), on_tried, req);
 	else
 		maintenance_start(api->maintenances, request, http_caller_name(req), on_done, req);

@@ -138,23 +138,23 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		  bool may_start)
 {
 	CLEANUP(free_charp) char *text = request_text(request);
-	const char *key = http_header(req, "Idempotency-Key");
+	char key[ID_NAME_SIZE];
 	struct move_wish wish = {
 		.vm = request->vm,
 		.to = request->to,
 		.policy = request->policy,
 		.options = request->options,
-		.key = key,
 		.request = text,
 		.may_start = may_start,
 	};
 	struct starting *starting;
 	struct err err;
 
-	if (key && !api_key_is_valid(key, &err)) {
+	if (!api_key_of(req, key, &err)) {
 		http_reply_err(req, &err);
 		return;
 	}
+	wish.key = key[0] ? key : NULL;
 	set_defaults(api, &wish.options);
 	if (wish.options.assert_same_disks || wish.options.assert_same_cpu)
 		log_warning("move", "asserted", "vm=%s peer=%s what=%s by=%s", wish.vm, wish.to,
@@ -203,13 +203,6 @@ static void ask_or_start(struct http_request *req, struct api *api,
 	start_ask(&api->newest_env, api->newest, vm, &wish, on_asked, asking);
 }
 
-static bool is_dry_run(const struct http_request *req)
-{
-	const char *value = http_query(req, "dry_run");
-
-	return value && strcmp(value, "true") == 0;
-}
-
 void api_moves_start(struct http_request *req, void *data)
 {
 	struct faults *faults = faults_new();
@@ -219,7 +212,7 @@ void api_moves_start(struct http_request *req, void *data)
 		;
 	} else if (!move_request_decode(http_body(req), &request, faults)) {
 		http_reply_faults(req, faults);
-	} else if (is_dry_run(req)) {
+	} else if (api_is_dry_run(req)) {
 		try(req, data, &request);
 	} else {
 		ask_or_start(req, data, &request);

@@ -144,7 +144,7 @@ static void add_good(struct json_object *answers, const struct http_route *route
 		{ 200, "200", "It was done, or is as it was asked for" },
 		{ 201, "201", "It was made" },
 		{ 202, "202", "It was begun, and goes on" },
-		{ 204, "204", "It was done" },
+		{ 204, "204", "It was done, or by a dry run would be done" },
 	};
 	struct json_object *answer;
 
@@ -154,6 +154,8 @@ static void add_good(struct json_object *answers, const struct http_route *route
 		answer = get_or_add(answers, good[i].key);
 		json_add_str(answer, "description", good[i].words);
 		add_good_headers(answer, route, status);
+		if (status == 204)
+			continue;
 		if (route->reply)
 			add_schema(answer, JSON_TYPE, good_schema(route));
 		else if (route->is_stream)
@@ -161,6 +163,12 @@ static void add_good(struct json_object *answers, const struct http_route *route
 		else if (route->type)
 			add_schema(answer, route->type, text_schema());
 	}
+}
+
+/* Whose dry run is answered without a body. */
+static bool has_bare_dry_run(const struct http_route *route)
+{
+	return route->query == api_try_query;
 }
 
 static struct json_object *answers(const struct http_route *route)
@@ -172,6 +180,8 @@ static struct json_object *answers(const struct http_route *route)
 		add_good(ret, route, has_body ? 200 : 204);
 	if (route->status)
 		add_good(ret, route, route->status);
+	if (has_bare_dry_run(route))
+		add_good(ret, route, 204);
 	if (strcmp(route->method, "GET") == 0 && http_has_etag(api_routes, route))
 		json_object_object_add(ret, "304", component_ref("#/components/responses/known"));
 	json_object_object_add(ret, "4XX", component_ref("#/components/responses/refused"));

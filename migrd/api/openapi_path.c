@@ -244,12 +244,13 @@ static struct json_object *query_parameter(const struct http_query_key *key,
 	return parameter;
 }
 
-/* As api/common.c checks it. */
+/* As api/answers.c checks it. */
 static struct json_object *idempotency_key(void)
 {
 	struct json_object *schema = text_schema(NULL);
 
-	json_add_str(schema, "pattern", "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$");
+	json_add_str(schema, "pattern",
+		     "^(\"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\"|[A-Za-z0-9][A-Za-z0-9._-]{0,62})$");
 	return parameter_new("Idempotency-Key", "header",
 			     "The same key with the same body is answered with what the first "
 			     "request made, and nothing is made again.",
@@ -259,6 +260,12 @@ static struct json_object *idempotency_key(void)
 static bool is_method(const struct http_route *route, const char *method)
 {
 	return strcmp(route->method, method) == 0;
+}
+
+static bool takes_key(const struct http_route *route)
+{
+	return is_method(route, "POST") &&
+	       strncmp(route->path, USER_PREFIX, strlen(USER_PREFIX)) == 0;
 }
 
 /* Of all routes with an object, as http/condition.c and http/good.c take them. */
@@ -290,7 +297,7 @@ struct json_object *openapi_parameters(const struct http_route *route)
 	add_path_keys(list, route->path);
 	for (const struct http_query_key *key = route->query; key && key->name; key++)
 		json_object_array_add(list, query_parameter(key, route->reply));
-	if (route->takes_key)
+	if (takes_key(route))
 		json_object_array_add(list, idempotency_key());
 	add_conditions(list, route);
 	return list;

@@ -95,6 +95,21 @@ static void on_done(void *data, const struct err *err)
 	free(pending);
 }
 
+/* A dry run of a change of the policy in the path. */
+static void try(struct http_request *req, const struct api *api)
+{
+	struct policies_item item;
+	struct err err;
+
+	if (!policies_find(api->policies, http_param(req, "name"), &item) || !item.is_built_in) {
+		api_reply_dry(req);
+		return;
+	}
+	err_set(&err, ERR_CONFLICT, "policy '%s' is built in: nobody can change it or remove it",
+		item.policy->name);
+	http_reply_err(req, &err);
+}
+
 /* The body may leave out the name, which is in the path. */
 static bool decode(struct http_request *req, struct policy_def *ret, struct faults *faults)
 {
@@ -137,6 +152,8 @@ void api_policy_put(struct http_request *req, void *data)
 		;
 	else if (!decode(req, def, faults))
 		http_reply_faults(req, faults);
+	else if (api_is_dry_run(req))
+		try(req, data);
 	else
 		put(req, data, def);
 	free(def);
@@ -170,6 +187,20 @@ static bool is_unused(const struct api *api, const char *name, struct err *err)
 		       count > NAMED_VMS ? ", ..." : "", count > 1 ? "them" : "it");
 }
 
+static void try_delete(struct http_request *req, const struct api *api)
+{
+	const char *name = http_param(req, "name");
+	struct policies_item item;
+	struct err err;
+
+	if (!policies_find(api->policies, name, &item))
+		reply_unknown(req);
+	else if (!is_unused(api, name, &err))
+		http_reply_err(req, &err);
+	else
+		try(req, api);
+}
+
 void api_policy_delete(struct http_request *req, void *data)
 {
 	struct api *api = data;
@@ -179,6 +210,10 @@ void api_policy_delete(struct http_request *req, void *data)
 
 	if (!api_ready(req, api))
 		return;
+	if (api_is_dry_run(req)) {
+		try_delete(req, api);
+		return;
+	}
 	pending = api_pending_new(req, api, name, 200);
 	if (!is_unused(api, name, &err) ||
 	    !policies_delete(api->policies, name, on_done, pending, &err)) {

@@ -76,14 +76,15 @@ static void log_asserted(const struct http_request *req, const struct queue_requ
 
 static void add(struct http_request *req, struct api *api, const struct queue_request *request)
 {
-	const struct queue_wish wish = { .request = request,
-					 .key = http_header(req, "Idempotency-Key") };
+	struct queue_wish wish = { .request = request };
+	char key[ID_NAME_SIZE];
 	struct err err;
 
-	if (wish.key && !api_key_is_valid(wish.key, &err)) {
+	if (!api_key_of(req, key, &err)) {
 		http_reply_err(req, &err);
 		return;
 	}
+	wish.key = key[0] ? key : NULL;
 	log_asserted(req, request);
 	queue_add(api->queue, &wish, on_done, req);
 }

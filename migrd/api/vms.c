@@ -222,6 +222,19 @@ static void on_created(void *data, const struct err *err)
 	on_done(data, err);
 }
 
+static void try_create(struct http_request *req, const struct api *api, const struct vm_def *def)
+{
+	struct err err;
+
+	if (!vm_find(api->vms, def->name) && !(def->uuid[0] && vm_find_uuid(api->vms, def->uuid))) {
+		api_reply_dry(req);
+		return;
+	}
+	err_set(&err, ERR_EXISTS, "there is a VM with the name '%s' or its uuid on this host",
+		def->name);
+	http_reply_err(req, &err);
+}
+
 void api_vms_create(struct http_request *req, void *data)
 {
 	struct api *api = data;
@@ -236,12 +249,28 @@ void api_vms_create(struct http_request *req, void *data)
 		http_reply_faults(req, faults);
 	} else if (!vm_def_normalize(def, &err) || !cordon_lets_in(api->holds, &err)) {
 		http_reply_err(req, &err);
+	} else if (api_is_dry_run(req)) {
+		try_create(req, api, def);
 	} else {
 		cordon_creation_begins(api->holds);
 		vm_create(api->vms, def, on_created, api_pending_new(req, api, def->name, 201));
 	}
 	faults_free(faults);
 	free(def);
+}
+
+/* A dry run of a change that no job may be in the way of. */
+static void try_change(struct http_request *req, const struct vm *vm)
+{
+	struct err err;
+
+	if (!vm_job(vm)) {
+		api_reply_dry(req);
+		return;
+	}
+	err_set(&err, ERR_BUSY, "a move, save or restore holds VM '%s': wait for its end",
+		vm_name(vm));
+	http_reply_err(req, &err);
 }
 
 void api_vm_change(struct http_request *req, void *data)
@@ -256,6 +285,8 @@ void api_vm_change(struct http_request *req, void *data)
 	else if (!vm_patch_decode(http_body(req), &request, faults) ||
 		 !api_policy_is_known(api, request.policy, faults))
 		http_reply_faults(req, faults);
+	else if (api_is_dry_run(req))
+		try_change(req, vm);
 	else
 		vm_change_about(vm, &request, on_done, api_pending_new(req, api, vm_name(vm), 200));
 	json_release(vm_patch_fields, &request);
@@ -319,8 +350,29 @@ void api_vm_run(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
+static void try_delete(struct http_request *req, const struct vm *vm)
+{
+	struct err err;
+
+	if (vm_is_stopped(vm) || vm_role(vm) == VM_ROLE_FORMER) {
+		try_change(req, vm);
+		return;
+	}
+	err_set(&err, ERR_CONFLICT, "VM '%s' is %s: stop it first", vm_name(vm), vm_state(vm));
+	http_reply_err(req, &err);
+}
+
 void api_vm_delete(struct http_request *req, void *data)
 {
+	const struct api *api = data;
+	const struct vm *vm;
+
+	if (api_is_dry_run(req)) {
+		vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+		if (vm)
+			try_delete(req, vm);
+		return;
+	}
 	act(req, data, VM_ACTION_DELETE, 204);
 }
 

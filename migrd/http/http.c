@@ -2,6 +2,7 @@
 #include "http/http.h"
 
 #include <errno.h>
+#include <string.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -56,6 +57,29 @@ enum fault_kind http_fault_at(const struct http_request *req, const char *stage,
 #endif
 }
 
+/* A dry run changes nothing: no key is wanted. */
+static bool is_dry_run(const struct http_request *req)
+{
+	const char *value = http_query(req, "dry_run");
+
+	return (value && strcmp(value, "true") == 0) || json_get_bool(req->body, "dry_run", false);
+}
+
+static bool has_key(const struct http_server *server, const struct http_request *req)
+{
+	return server->with_key && strcmp(req->route->method, "POST") == 0 &&
+	       !req->route->takes_key && req->role != HTTP_ROLE_PEER &&
+	       http_header(req, "Idempotency-Key") && !is_dry_run(req);
+}
+
+void http_handle(struct http_request *req)
+{
+	if (!req->server)
+		http_request_free(req);
+	else if (http_condition_holds(req))
+		req->route->handler(req, req->server->handler_data);
+}
+
 static void handle(struct http_server *server, struct http_request *req)
 {
 	struct err err;
@@ -66,8 +90,10 @@ static void handle(struct http_server *server, struct http_request *req)
 	}
 	switch (http_fault_at(req, "peer", &err)) {
 	case FAULT_NONE:
-		if (http_condition_holds(req))
-			req->route->handler(req, server->handler_data);
+		if (has_key(server, req))
+			server->with_key(req, server->handler_data);
+		else
+			http_handle(req);
 		break;
 	case FAULT_ERROR:
 		http_reply_err(req, &err);
@@ -179,6 +205,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	server->loop = loop;
 	server->routes = config->routes;
 	server->handler_data = config->handler_data;
+	server->with_key = config->with_key;
 	server->prefers_wait = config->prefers_wait;
 	server->deadline_ms = HTTP_REQUEST_DEADLINE_MS;
 	server->heartbeat_ms = HTTP_HEARTBEAT_MS;

@@ -53,7 +53,7 @@ struct http_route {
 	const struct json_field *other_reply; /* some requests are answered by this one */
 	bool is_list; /* `reply' is that of an item: {"items": [...], "next": ...} */
 	const struct http_query_key *query; /* NULL: it takes no query */
-	bool takes_key;                     /* the header Idempotency-Key */
+	bool takes_key; /* the header Idempotency-Key, whose answer is in its own record */
 	/* Of a good answer; 0: 200, or 204 without a reply.  One of 201 or 202 may be 200 too, when
 	 * nothing was made. */
 	int status;
@@ -66,6 +66,9 @@ struct http_config {
 	const char *ca_file, *cert_file, *key_file; /* read once; later http_server_set_tls() */
 	const struct http_route *routes;            /* ended by a NULL method */
 	void *handler_data;
+	/* Takes a POST of a user with the header Idempotency-Key, whose route does not take it
+	 * itself, in place of the route's handler.  NULL: the header is ignored. */
+	http_handler_fn *with_key;
 	/* A request has begun OBJ, by FIELDS, and would rather be answered in SECONDS, or when that
 	 * has ended (`Prefer: wait').  True: it will be, and was not answered with OBJ.  NULL: no
 	 * request waits. */
@@ -112,6 +115,26 @@ const char *http_role_name(enum http_role role);
 
 /* The work for REQ has cost as much as BYTES more of an answer (http/inbox.c). */
 void http_charge(struct http_request *req, size_t bytes);
+/* ---- a request whose answer is noted before it is sent ---- */
+
+/* SHA-256 of method, path, query and body, in hexadecimal. */
+#define HTTP_SUM_SIZE 65
+void http_request_sum(const struct http_request *req, char ret[HTTP_SUM_SIZE]);
+/* Text is borrowed until the answer is let go; LEN 0: it has no body. */
+struct http_noted {
+	unsigned status;
+	const char *text;
+	size_t len;
+};
+typedef void http_noted_fn(void *data, struct http_request *req, const struct http_noted *noted);
+/* When REQ is answered, FN is called, and the answer waits for http_let_go(). */
+void http_note_answer(struct http_request *req, http_noted_fn *fn, void *data);
+void http_let_go(struct http_request *req);
+/* Goes on with REQ as without `with_key'. */
+void http_handle(struct http_request *req);
+/* Its server is gone: whatever it is answered only frees it. */
+bool http_is_abandoned(const struct http_request *req);
+
 /* A handler that answers 200 answers STATUS from now on. */
 void http_set_good_status(struct http_request *req, int status);
 /* OBJ's reference is taken over; NULL sends no body.  A STATUS from 400 up sends

@@ -91,6 +91,7 @@ enum http_class {
 struct http_content {
 	struct MHD_Response *response;
 	size_t bytes; /* of the body; 0: of a stream */
+	const char *text; /* the body, of so many bytes; the response owns it */
 	char etag[HTTP_ETAG_SIZE]; /* "": it has none */
 };
 
@@ -127,6 +128,11 @@ struct http_request {
 	size_t body_bytes;
 	bool is_refused; /* the exchange has its answer */
 	bool is_dropped; /* by a fault point: nobody will answer it */
+	/* http_note_answer(); and the answer that waits */
+	http_noted_fn *note;
+	void *note_data;
+	struct http_content noted;
+	unsigned noted_status;
 	size_t charged;  /* http_charge() */
 	bool has_waited; /* as its Prefer wanted */
 	unsigned good_status;   /* in place of 200; 0: it stays */
@@ -180,6 +186,7 @@ struct http_server {
 	struct loop *loop;
 	const struct http_route *routes;
 	void *handler_data;
+	http_handler_fn *with_key;
 	bool (*prefers_wait)(struct http_request *req, uint64_t seconds,
 			     const struct json_field *fields, struct json_object *obj,
 			     void *handler_data);

@@ -149,7 +149,10 @@ static void unknown_key(const struct http_query_key *keys, const char *pointer,
 
 	for (; keys && keys->name; keys++)
 		join(&words, keys->name);
-	if (words.len)
+	if (strcmp(pointer, "?dry_run") == 0)
+		faults_add(faults, pointer,
+			   "this request has no dry run: it can only be done, or not be sent");
+	else if (words.len)
 		faults_add(faults, pointer, "unknown; this path takes %s", strbuf_str(&words));
 	else
 		faults_add(faults, pointer, "unknown; this path takes no query");

@@ -24,7 +24,7 @@ static struct http_content content_of(const char *type, char *text, size_t len)
 	if (type)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	return (struct http_content){ .response = response, .bytes = len };
+	return (struct http_content){ .response = response, .bytes = len, .text = text };
 }
 
 static struct http_content content_text(const char *type, const char *text, size_t len)
@@ -37,6 +37,7 @@ void http_content_empty(struct http_content *content)
 	MHD_destroy_response(content->response);
 	content->response = content_text(NULL, NULL, 0).response;
 	content->bytes = 0;
+	content->text = NULL;
 }
 
 /* A problem that may be gone later says when to try again (RFC 9110, section 10.2.3). */
@@ -168,6 +169,32 @@ static void note_answer(struct http_request *req, unsigned status, struct http_c
 	http_request_free(req);
 }
 
+/* The answer waits until it was noted. */
+static void note(struct http_request *req, unsigned status, struct http_content content)
+{
+	http_noted_fn *fn = TAKE_PTR(req->note);
+
+	req->noted = content;
+	req->noted_status = status;
+	fn(req->note_data, req, &(struct http_noted){ status, content.text, content.bytes });
+}
+
+void http_note_answer(struct http_request *req, http_noted_fn *fn, void *data)
+{
+	req->note = fn;
+	req->note_data = data;
+}
+
+void http_let_go(struct http_request *req)
+{
+	http_answer(req, req->noted_status, req->noted, NULL);
+}
+
+bool http_is_abandoned(const struct http_request *req)
+{
+	return !req->server;
+}
+
 /* A request that outlived its server is only freed. */
 void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream)
@@ -175,6 +202,10 @@ void http_answer(struct http_request *req, unsigned status, struct http_content 
 	struct http_server *server = req->server;
 	struct err err;
 
+	if (req->note) {
+		note(req, status, content);
+		return;
+	}
 	if (!server) {
 		MHD_destroy_response(content.response);
 		http_request_free(req);

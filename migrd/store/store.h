@@ -192,6 +192,16 @@ void store_queue_entry_fini(struct store_queue_entry *entry);
 void store_evacuation_fini(struct store_evacuation *evacuation);
 void store_hook_fini(struct store_hook *hook);
 void store_maintenance_fini(struct store_maintenance *maintenance);
+
+/* A request with an Idempotency-Key (api/answers.h). */
+struct store_answer {
+	char id[2 * ID_NAME_SIZE]; /* key: the caller, a space, and the key */
+	char request[65];          /* sum of the request (http_request_sum()) */
+	int64_t status;            /* of the answer; 0: the request was begun */
+	char *body;                /* JSON; NULL: none, or it was too long to be kept; owned */
+	int64_t created_ms;
+};
+void store_answer_fini(struct store_answer *answer);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -221,6 +231,7 @@ enum store_table_id {
 	STORE_EVACUATION,
 	STORE_HOOK,
 	STORE_MAINTENANCE,
+	STORE_ANSWER,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -313,6 +324,17 @@ static inline struct store_change store_put_maintenance(const struct store_maint
 	return (struct store_change){ STORE_MAINTENANCE, STORE_PUT, maintenance };
 }
 
+/* Inserts ANSWER, or replaces the row with its id. */
+static inline struct store_change store_put_answer(const struct store_answer *answer)
+{
+	return (struct store_change){ STORE_ANSWER, STORE_PUT, answer };
+}
+
+static inline struct store_change store_delete_answer(const char *id)
+{
+	return (struct store_change){ STORE_ANSWER, STORE_DELETE, id };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -359,8 +381,8 @@ void store_close(struct store *store);
 #define STORE_MAINTENANCES_MAX 100
 
 /* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
- * store_policy, store_queue_entry, store_hold, store_evacuation, store_hook or
- * store_maintenance. */
+ * store_policy, store_queue_entry, store_hold, store_evacuation, store_hook,
+ * store_maintenance or store_answer. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What control planes expect of a REST API: conditions, places, waits."""
+import http.client
+
 from lib.api import ApiError
 from lib.long_form import only_full
 from lib.world import SystemTest
@@ -62,6 +64,84 @@ class ObjectsTest(SystemTest):
     def test_problem_says_whether_and_when_to_try_again(self):
         status, headers, body = self.a.api.send("GET", "/v1/vms/none")
         self.assertEqual((status, body["retry"], headers["Retry-After"]), (404, False, None))
+
+
+class KeysTest(SystemTest):
+    host_ids = ("a",)
+
+    def post(self, key, path="/v1/vms", body=None, **headers):
+        return self.a.api.send("POST", path, body, {"Idempotency-Key": key, **headers})
+
+    def test_request_with_a_key_is_done_once_also_over_a_restart(self):
+        request = {"name": "v1", **STILL}
+        status, headers, made = self.post("k1", body=request)
+        self.assertEqual(status, 201)
+        for key in ("k1", '"k1"'):
+            again = self.post(key, body=request)
+            self.assertEqual((again[0], again[1]["Location"], again[2]), (201, "/v1/vms/v1", made))
+        status, _, body = self.post("k1", body={**request, "name": "v2"})
+        self.assertEqual((status, body["code"]), (422, "key-reused"))
+        self.assertEqual(self.post("k1", "/v1/host/cordon", {"reason": "x"})[2]["code"], "key-reused")
+        for bad in ("", "-", "a b", "x" * 64, '"'):
+            self.assertEqual(self.post(bad, body=request)[0], 400, bad)
+
+        # What was refused has changed nothing: the same key may come again.
+        status, _, body = self.post("k2", body=request)
+        self.assertEqual((status, body["code"]), (409, "exists"))
+        self.a.stop()
+        self.a.start()
+        self.assertEqual(self.post("k1", body=request)[2], made)
+        self.a.api.delete("/v1/vms/v1")
+        self.assertEqual(self.post("k1", body=request)[2], made)
+        self.assertEqual(self.a.vms(), {})
+        self.assertEqual(self.post("k2", body=request)[0], 201)
+
+    def test_crash_between_request_and_answer_is_told_and_nothing_is_done_twice(self):
+        request = {"name": "v1", **STILL}
+        self.a.restart_with_fault("store.answer.begun.after:crash")
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            self.post("k1", body=request)
+        self.eventually("it has crashed", lambda: not self.a.is_up())
+        self.a.start()
+        status, _, body = self.post("k1", body=request)
+        self.assertEqual((status, body["code"]), (409, "conflict"))
+        self.assertIn("with a new key", body["detail"])
+        self.assertEqual(self.a.vms(), {})
+        self.assertEqual(self.post("k2", body=request)[0], 201)
+
+    def test_dry_run_says_whether_it_would_be_done_and_does_nothing(self):
+        def ask(method, path, body=None):
+            status, _, answer = self.a.api.send(method, f"{path}?dry_run=true", body)
+            return status if status < 400 else (status, answer["code"])
+        vm = {"name": "v1", **STILL}
+        hold = {"vm": "v1", "reason": "x", "for_s": 60}
+        self.assertEqual(ask("POST", "/v1/vms", vm), 204)
+        self.assertEqual(self.a.vms(), {})
+        self.a.api.post("/v1/vms", vm)
+        self.assertEqual(ask("POST", "/v1/vms", vm), (409, "exists"))
+        self.assertEqual(ask("PATCH", "/v1/vms/v1", {"labels": {"a": "b"}}), 204)
+        self.assertEqual(ask("PATCH", "/v1/vms/v1", {"policy": "none"}), (400, "invalid"))
+        self.assertEqual(ask("DELETE", "/v1/vms/v1"), 204)
+        self.assertEqual(ask("DELETE", "/v1/vms/v2"), (404, "not-found"))
+        self.assertEqual(ask("POST", "/v1/holds", hold), 204)
+        self.assertEqual(ask("POST", "/v1/holds", {**hold, "vm": "v2"}), (404, "not-found"))
+        self.assertEqual(ask("PUT", "/v1/policies/p1", {}), 204)
+        self.assertEqual(ask("DELETE", "/v1/policies/p1"), (404, "not-found"))
+        self.assertEqual(ask("POST", "/v1/host/cordon", {"reason": "x"}), 204)
+        self.assertEqual(self.a.api.get("/v1/holds")["items"], [])
+        self.assertEqual([p["name"] for p in self.a.api.items("/v1/policies") if not p["built_in"]], [])
+        self.assertNotIn("labels", self.a.api.get("/v1/vms/v1")["definition"])
+        self.assertFalse(self.a.api.get("/v1/host")["cordoned"])
+        self.a.api.call("PUT", "/v1/policies/p1", {})
+        held = self.a.api.post("/v1/holds", hold)
+        self.assertEqual(ask("DELETE", "/v1/policies/p1"), 204)
+        self.assertEqual(ask("PATCH", f"/v1/holds/{held['id']}", {"for_s": 90}), 204)
+        self.assertEqual(ask("DELETE", f"/v1/holds/{held['id']}"), 204)
+        self.assertEqual(self.a.api.get(f"/v1/holds/{held['id']}"), held)
+        self.a.api.get("/v1/policies/p1")
+        status, _, body = self.a.api.send("POST", "/v1/vms/v1/start?dry_run=true")
+        self.assertEqual((status, body["errors"][0]["pointer"]), (400, "?dry_run"))
+        self.assertIn("has no dry run", body["errors"][0]["detail"])
 
 
 class ListsTest(SystemTest):

@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 15");
-	assert_refused_untouched("was written by a newer migrd (schema 15, this one knows 14)");
+	exec_sql("PRAGMA user_version = 16");
+	assert_refused_untouched("was written by a newer migrd (schema 16, this one knows 15)");
 }
 END_TEST
 
@@ -154,6 +154,8 @@ START_TEST(changed_value_is_refused)
 		{ "INSERT INTO maintenance VALUES ('m', 'done', 1, '', '', NULL, NULL, NULL, 1, 1, "
 		  "1, 0)",
 		  "of 'maintenance' is not as it was written" },
+		{ "INSERT INTO answer VALUES ('a k', 'x', 200, NULL, 1, 0)",
+		  "of 'answer' is not as it was written" },
 	};
 	struct bytes whole;
 
@@ -179,6 +181,7 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 		 "ALTER TABLE vm DROP COLUMN qemu_is_second;"
 		 "DROP TABLE save; DROP TABLE refresh; DROP TABLE policy; DROP TABLE queue; "
 		 "DROP TABLE hold; DROP TABLE evacuation; DROP TABLE hook; DROP TABLE maintenance; "
+		 "DROP TABLE answer; "
 		 "PRAGMA user_version = 5");
 	for (int i = 0; i < 2; i++) {
 		rig_open();
@@ -323,8 +326,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 12, "012-evacuation", "" },
 		{ 13, "013-hook", "" },
 		{ 14, "014-maintenance", "" },
-		{ 15, "015-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 16, "016-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 15, "015-answer", "" },
+		{ 16, "016-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 17, "017-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -334,10 +338,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 016-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 017-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 15);
+	ck_assert_int_eq(version, 16);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));
