@@ -108,11 +108,13 @@ void api_device_detach(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
-	const char *id = http_param(req, "id");
+	const char *id;
 
-	if (vm)
-		vm_detach(vm, id, (uint32_t)http_query_uint(req, "timeout_ms"), on_detached,
-			  pending_new(req, api, vm, id));
+	if (!vm)
+		return; /* it was answered, and REQ is gone */
+	id = http_param(req, "id");
+	vm_detach(vm, id, (uint32_t)http_query_uint(req, "timeout_ms"), on_detached,
+		  pending_new(req, api, vm, id));
 }
 
 /* ---- media --------------------------------------------------------------- */
@@ -126,13 +128,17 @@ void api_medium_change(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
-	struct faults *faults = faults_new();
 	struct medium_request request;
-	const char *id = http_param(req, "id");
+	struct faults *faults;
+	const char *id;
 
-	if (vm && !medium_request_decode(http_body(req), &request, faults))
+	if (!vm)
+		return;
+	faults = faults_new();
+	id = http_param(req, "id");
+	if (!medium_request_decode(http_body(req), &request, faults))
 		http_reply_faults(req, faults);
-	else if (vm)
+	else
 		vm_change_medium(vm, id, &request, on_changed, pending_new(req, api, vm, id));
 	faults_free(faults);
 }
@@ -141,12 +147,14 @@ void api_medium_eject(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
-	const char *id = http_param(req, "id"), *force = http_query(req, "force");
-	const struct medium_request request = {
-		.force = force && strcmp(force, "true") == 0,
-		.timeout_ms = http_query_uint(req, "timeout_ms"),
-	};
+	struct medium_request request = { 0 };
+	const char *id, *force;
 
-	if (vm)
-		vm_change_medium(vm, id, &request, on_detached, pending_new(req, api, vm, id));
+	if (!vm)
+		return;
+	id = http_param(req, "id");
+	force = http_query(req, "force");
+	request.force = force && strcmp(force, "true") == 0;
+	request.timeout_ms = http_query_uint(req, "timeout_ms");
+	vm_change_medium(vm, id, &request, on_detached, pending_new(req, api, vm, id));
 }

@@ -107,6 +107,9 @@ class BadRequestTest(SystemTest):
         cases = [
             ("no such route", "GET", "/v1/nothing", None, {}, 404),
             ("no such VM", "GET", "/v1/vms/nobody", None, {}, 404),
+            ("medium of no VM", "DELETE", "/v1/vms/nobody/devices/x/medium?force=true", None, {}, 404),
+            ("medium for no VM", "PUT", "/v1/vms/nobody/devices/x/medium", b'{"path":"/x"}', {}, 404),
+            ("device of no VM", "DELETE", "/v1/vms/nobody/devices/x?timeout_ms=1", None, {}, 404),
             ("no such move", "GET", "/v1/moves/0190a000-0000-7000-8000-000000000000", None, {}, 404),
             ("move id that is none", "GET", "/v1/moves/..%2f..%2fx", None, {}, 404),
             ("no such method", "PUT", "/v1/vms", {}, {}, 405),
