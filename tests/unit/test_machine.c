@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "check_main.h"
@@ -334,6 +335,29 @@ START_TEST(change_against_the_invariant_aborts)
 }
 END_TEST
 
+/* The clock of the wall was set back by an hour since: the store keeps the newest ends. */
+START_TEST(no_end_is_before_another_on_record)
+{
+	const int64_t then_ms = clock_wall_ms() + 3600000;
+	struct store_queue_entry row = { 0 }, next = { 0 };
+	const struct err none = { 0 };
+
+	begin();
+	machines_note_end(&machines, then_ms);
+	machines_note_end(&machines, 0);
+	machine_fill_columns(&job->machine, DONE, &none, MACHINE_COLUMNS(&row));
+	ck_assert_int_eq(row.ended_ms, then_ms + 1);
+	ck_assert_int_lt(row.updated_ms, then_ms);
+	machine_fill_columns(&job->machine, DONE, &none, MACHINE_COLUMNS(&next));
+	ck_assert_int_eq(next.ended_ms, then_ms + 2);
+	/* A record that is written again ended when it did. */
+	machine_fill_columns(&job->machine, DONE, &none, MACHINE_COLUMNS(&row));
+	ck_assert_int_eq(row.ended_ms, then_ms + 1);
+	machine_fill_columns(&job->machine, WORK, &none, MACHINE_COLUMNS(&row));
+	ck_assert_int_eq(row.ended_ms, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("machine");
@@ -348,6 +372,7 @@ Suite *suite(void)
 	tcase_add_test(tc, value_that_was_put_back_is_written);
 	tcase_add_test(tc, restart_does_what_the_state_says);
 	tcase_add_test(tc, states_are_found_by_name);
+	tcase_add_test(tc, no_end_is_before_another_on_record);
 	tcase_add_test_raise_signal(tc, change_that_the_table_forbids_aborts, SIGABRT);
 	tcase_add_test_raise_signal(tc, change_against_the_invariant_aborts, SIGABRT);
 	suite_add_tcase(s, tc);
