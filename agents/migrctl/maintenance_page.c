@@ -164,16 +164,18 @@ static bool is_under_way(struct json_object *host)
 static void add_host(struct json_object *host, struct strbuf *line)
 {
 	uint64_t total = count_at(host, "vms"), blocked = count_at(host, "blocked");
+	uint64_t returned = count_at(host, "returned");
+	const char *plural = total == 1 ? "" : "s";
 	char name[TABLE_CELL_SIZE], state[TABLE_CELL_SIZE];
 
 	strbuf_addf(line, "; %s: %s", table_text(host, "host", name),
 		    table_text(host, "state", state));
 	if (is_in(host, "returning") && total)
-		strbuf_addf(line, ", %" PRIu64 " of %" PRIu64 " guests are back",
-			    count_at(host, "returned"), total);
+		strbuf_addf(line, ", %" PRIu64 " of %" PRIu64 " guest%s %s back", returned, total,
+			    plural, returned == 1 ? "is" : "are");
 	else if (count_at(host, "left"))
-		strbuf_addf(line, ", %" PRIu64 " of %" PRIu64 " guests left",
-			    count_at(host, "left"), total);
+		strbuf_addf(line, ", %" PRIu64 " of %" PRIu64 " guest%s left",
+			    count_at(host, "left"), total, plural);
 	if (blocked)
 		strbuf_addf(line, ", %" PRIu64 " blocked", blocked);
 }
@@ -189,14 +191,15 @@ static void add_failed(struct json_object *host, struct strbuf *line)
 void maintenance_page_line(struct json_object *maintenance, int64_t now_ms, struct strbuf *line)
 {
 	struct json_object *hosts = table_member(maintenance, "hosts");
+	uint64_t total = count_at(maintenance, "counts.total");
 	CLEANUP(strbuf_fini) struct strbuf go = STRBUF_INIT;
 	char state[TABLE_CELL_SIZE];
 
 	(void)now_ms;
-	strbuf_addf(line, "%s%s: %" PRIu64 " of %" PRIu64 " hosts done",
+	strbuf_addf(line, "%s%s: %" PRIu64 " of %" PRIu64 " host%s done",
 		    table_text(maintenance, "state", state),
 		    json_get_bool(maintenance, "paused", false) ? ", paused" : "",
-		    count_at(maintenance, "counts.done"), count_at(maintenance, "counts.total"));
+		    count_at(maintenance, "counts.done"), total, total == 1 ? "" : "s");
 	for (size_t i = 0; i < json_count(hosts); i++) {
 		struct json_object *host = json_object_array_get_idx(hosts, i);
 

@@ -101,9 +101,10 @@ static bool check_room(const struct evac_begin *begin, const struct evac_plan *p
 	return mib <= begin->save_bytes >> 20 ||
 	       err_set(err, ERR_NO_SPACE,
 		       "save_dir '%s' has %" PRIu64 " MiB free, and the %" PRIu64
-		       " guests that are to be saved there may need %" PRIu64
+		       " guest%s to be saved there may need %" PRIu64
 		       " MiB: make room, or name another directory",
-		       begin->request.save_dir, begin->save_bytes >> 20, count, mib);
+		       begin->request.save_dir, begin->save_bytes >> 20, count,
+		       count == 1 ? " that is" : "s that are", mib);
 }
 
 static bool check_plan(const struct evac_begin *begin, const struct evac_plan *plan,

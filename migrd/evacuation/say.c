@@ -69,8 +69,9 @@ static void say_counts(const struct evacuation *evac, struct strbuf *text)
 	const struct evacuation_counts counts = evac_counts(evac);
 	const struct evac_vm *vm = evac_blocking(evac);
 
-	strbuf_addf(text, "%" PRIu64 " of %" PRIu64 " VMs are left, %" PRIu64 " under way",
-		    counts.left, counts.total, counts.moving);
+	strbuf_addf(text, "%" PRIu64 " of %" PRIu64 " VM%s %s left, %" PRIu64 " under way",
+		    counts.left, counts.total, counts.total == 1 ? "" : "s",
+		    counts.left == 1 ? "is" : "are", counts.moving);
 	if (counts.blocked)
 		strbuf_addf(text, ", %" PRIu64 " blocked", counts.blocked);
 	if (vm)
@@ -102,8 +103,8 @@ static void say_draining(const struct evacuation *evac, struct strbuf *text)
 	} else if (!evac->now.is_cordon_on) {
 		strbuf_adds(text, "the host is being cordoned; ");
 	} else if (evac->now.creations) {
-		strbuf_addf(text, "%zu guests are still coming to this host; ",
-			    evac->now.creations);
+		strbuf_addf(text, "%zu guest%s still coming to this host; ", evac->now.creations,
+			    evac->now.creations == 1 ? " is" : "s are");
 	} else if (evac_rooms_are_under_way(evac)) {
 		strbuf_adds(text, "VMs of other hosts give way first; ");
 	} else if (evac->now.plan_error[0]) {
@@ -143,8 +144,8 @@ static void say_drained(const struct evacuation *evac, struct strbuf *text)
 		    "no guest is here any more, by the records of all hosts: %" PRIu64 " moved",
 		    counts.moved);
 	if (counts.stays)
-		strbuf_addf(text, "; %" PRIu64 " stay here, as request and placement allow",
-			    counts.stays);
+		strbuf_addf(text, "; %" PRIu64 " stay%s here, as request and placement allow",
+			    counts.stays, counts.stays == 1 ? "s" : "");
 }
 
 void evac_say(const struct evacuation *evac, struct strbuf *text)

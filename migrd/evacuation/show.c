@@ -277,11 +277,13 @@ static void show_choices(const struct evac_plan *plan, struct evac_shown *shown,
 static void say_plan(struct evac_shown *shown)
 {
 	const struct evacuation_counts *counts = &shown->reply.counts;
+	uint64_t moves = counts->left - counts->blocked;
 
 	strbuf_addf(&shown->reason,
-		    "nothing was changed: %" PRIu64 " VMs would be moved, %" PRIu64
-		    " would stay as they may, %" PRIu64 " would block it",
-		    counts->left - counts->blocked, counts->stays, counts->blocked);
+		    "nothing was changed: %" PRIu64 " VM%s would be moved, %" PRIu64
+		    " would stay as %s may, %" PRIu64 " would block it",
+		    moves, moves == 1 ? "" : "s", counts->stays, counts->stays == 1 ? "it" : "they",
+		    counts->blocked);
 	shown->reply.reason = strbuf_str(&shown->reason);
 }
 

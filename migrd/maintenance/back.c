@@ -37,8 +37,8 @@ static void end_with(struct maintenance *m, struct maint_host *host,
 	else if (away)
 		end(m, host,
 		    "takes guests again: %" PRIu64 " of its VMs came back, %" PRIu64
-		    " are on other hosts",
-		    vms->returned, away);
+		    " %s on other hosts",
+		    vms->returned, away, away == 1 ? "is" : "are");
 	else
 		end(m, host, "takes guests again: %" PRIu64 " of its VMs came back", vms->returned);
 }

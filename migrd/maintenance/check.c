@@ -171,8 +171,10 @@ bool maint_plan_check(const struct maint_plan *plan, const struct maintenance_re
 {
 	if (plan->blocked)
 		return err_set(err, ERR_CONFLICT,
-			       "%" PRIu64 " VMs would stay that may not, the first is '%s': %s",
-			       plan->blocked, plan->blocked_by, plan->blocked_why);
+			       "%" PRIu64 " VM%s would stay that may not, %s'%s': %s",
+			       plan->blocked, plan->blocked == 1 ? "" : "s",
+			       plan->blocked == 1 ? "" : "the first is ", plan->blocked_by,
+			       plan->blocked_why);
 	return !request->spare || !plan->homeless[0] ||
 	       err_set(err, ERR_CONFLICT,
 		       "while it is empty no other host may be lost: without '%s' VM '%s' would "
@@ -191,8 +193,8 @@ static void on_plan(struct maintenance *m, struct maint_host *host,
 	}
 	maint_plan_take(&host->plan, told);
 	if (maint_plan_check(&host->plan, m->request, &bad)) {
-		maint_host_set(m, host, MAINT_HOST_EVACUATING, "%" PRIu64 " VMs are to be moved",
-			       host->plan.moves);
+		maint_host_set(m, host, MAINT_HOST_EVACUATING, "%" PRIu64 " VM%s to be moved",
+			       host->plan.moves, host->plan.moves == 1 ? " is" : "s are");
 		return;
 	}
 	/* It may pass: a move of before is just being settled. */

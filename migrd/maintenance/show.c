@@ -155,7 +155,8 @@ static void show_hosts(const struct maint_host *hosts, size_t count, struct main
 
 static void say_counts(const struct maintenance_counts *counts, struct strbuf *text)
 {
-	strbuf_addf(text, "%" PRIu64 " of %" PRIu64 " hosts are done", counts->done, counts->total);
+	strbuf_addf(text, "%" PRIu64 " of %" PRIu64 " host%s %s done", counts->done, counts->total,
+		    counts->total == 1 ? "" : "s", counts->done == 1 ? "is" : "are");
 	if (counts->under_way)
 		strbuf_addf(text, ", %" PRIu64 " under way", counts->under_way);
 	if (counts->failed)
@@ -290,7 +291,8 @@ static void say_evacuation(const struct maint_plan *plan, struct strbuf *text)
 	strbuf_addf(text, "its VMs are moved, %" PRIu64 " of %" PRIu64 ", in about %" PRIu64 " s",
 		    plan->moves, plan->vms, (plan->makespan_ms + 999) / 1000);
 	if (plan->stays)
-		strbuf_addf(text, "; %" PRIu64 " stay, as they may", plan->stays);
+		strbuf_addf(text, "; %" PRIu64 " stay%s, as %s may", plan->stays,
+			    plan->stays == 1 ? "s" : "", plan->stays == 1 ? "it" : "they");
 	if (plan->fullest[0])
 		strbuf_addf(text, "; host '%s' gets the fullest, %.1f %% of its memory",
 			    plan->fullest, plan->fullest_percent);
@@ -333,13 +335,14 @@ static void add_steps(const struct maintenance_request *request, const char *hos
 static void say_survey(const struct maintenance_request *request, const struct maint_said *said,
 		       struct strbuf *text)
 {
-	size_t speaks = 0;
+	size_t speaks = 0, hosts;
 
 	for (size_t i = 0; i < request->host_count; i++)
 		speaks += err_is_set(&said[i].err);
+	hosts = request->host_count - speaks;
 	strbuf_addf(text,
-		    "nothing was changed: %zu hosts would be maintained, %" PRIu64 " at a time",
-		    request->host_count - speaks, request->at_once);
+		    "nothing was changed: %zu host%s would be maintained, %" PRIu64 " at a time",
+		    hosts, hosts == 1 ? "" : "s", request->at_once);
 	if (speaks)
 		strbuf_addf(text, "; something speaks against %zu of them now", speaks);
 }

@@ -76,7 +76,7 @@ static void explain_pins(const struct candidate *c, struct strbuf *out)
 
 	strbuf_addf(out, "the VM is pinned to %s", c->state->cluster->hosts[pins->list[0]].name);
 	if (pins->count > 1)
-		strbuf_addf(out, " and %u others", pins->count - 1);
+		strbuf_addf(out, " and %u other%s", pins->count - 1, pins->count == 2 ? "" : "s");
 }
 
 /* The first of IDS of which the host says HAS; PLAN_NOWHERE: none. */

@@ -161,8 +161,8 @@ static void say_hold(const struct look *look, struct queue_entry *entry, enum pi
 		break;
 	case PICK_HOLD_OUT_MAX:
 		SAY(entry,
-		    "%u moves go out from this host, which is as many as out_max of [queue] allows",
-		    look->load.out);
+		    "%u move%s out from this host, which is as many as out_max of [queue] allows",
+		    look->load.out, look->load.out == 1 ? " goes" : "s go");
 		break;
 	case PICK_HOLD_SETTING_UP:
 		SAY(entry,

@@ -75,8 +75,8 @@ static void fail_attempt(struct queue_entry *entry, const struct err *err, bool 
 	}
 	if (is_lasting || detail->failed >= entry->request->attempts_max) {
 		if (!is_lasting)
-			err_wrap(&last, "%" PRIu64 " attempts have failed; the last one",
-				 detail->failed);
+			err_wrap(&last, "%" PRIu64 " attempt%s failed; the last one",
+				 detail->failed, detail->failed == 1 ? " has" : "s have");
 		end(entry, QUEUE_STATE_FAILED, &last);
 		return;
 	}

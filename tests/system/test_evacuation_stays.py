@@ -53,7 +53,7 @@ class EvacuationStaysTest(EvacuationBase):
                         {"placement": {"pins": ["a"], "on_evacuation": "save"}})
         for directory, code, words in ((f"{self.a.saved}/none", "conflict", "is not there: make it"),
                                        ("/proc", "conflict", "save_dirs"),
-                                       (str(self.a.saved), "no-space", "3 MiB free, and the 1 guests")):
+                                       (str(self.a.saved), "no-space", "3 MiB free, and the 1 guest that is")):
             for dry_run in (True, False):
                 refused = self.assert_api_error(
                     507 if code == "no-space" else 409, code, self.begin, may_save=True,

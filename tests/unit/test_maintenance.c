@@ -143,7 +143,11 @@ START_TEST(plan_that_leaves_a_guest_or_no_spare_host_is_told)
 	plan.blocked = 1;
 	snprintf(plan.blocked_by, sizeof(plan.blocked_by), "stuck");
 	ck_assert(!maint_plan_check(&plan, &request, &err));
-	ck_assert_ptr_nonnull(strstr(err.msg, "the first is 'stuck'"));
+	ck_assert_ptr_nonnull(strstr(err.msg, "1 VM would stay that may not, 'stuck'"));
+	plan.blocked = 2;
+	ck_assert(!maint_plan_check(&plan, &request, &err));
+	ck_assert_ptr_nonnull(
+		strstr(err.msg, "2 VMs would stay that may not, the first is 'stuck'"));
 }
 END_TEST
 
@@ -254,6 +258,7 @@ Suite *suite(void)
 	tcase_add_test(tc, each_state_of_a_host_has_a_name_and_those_under_way_a_limit);
 	tcase_add_test(tc, hook_is_known_by_run_and_host);
 	tcase_add_test(tc, text_that_was_cut_is_no_longer_in_the_record);
+	tcase_add_test(tc, host_that_is_checked_again_is_undone_before_it_ends);
 	tcase_add_test(tc, plan_that_leaves_a_guest_or_no_spare_host_is_told);
 	tcase_add_test(tc, requests_are_taken_or_refused_with_the_place);
 	tcase_add_test(tc, request_is_read_back_as_it_was);

@@ -139,7 +139,7 @@ START_TEST(line_names_hosts_that_have_failed_and_those_whose_guests_come_back)
 	ck_assert_str_eq(strbuf_str(&line),
 			 "running, paused: 0 of 3 hosts done; c has failed: hook 'reboot' has "
 			 "ended "
-			 "with 3: it stays empty; b: returning, 1 of 4 guests are back; go on with "
+			 "with 3: it stays empty; b: returning, 1 of 4 guests is back; go on with "
 			 "`migrctl maintenance resume'");
 }
 END_TEST
