@@ -17,21 +17,15 @@ static struct question *question_new(struct http_request *req, const struct api 
 	return question;
 }
 
-static void reply_brief(struct http_request *req, const struct api *api, int status,
-			const struct evacuation_reply *reply)
+static void reply_brief(struct http_request *req, int status, struct evacuation *evac)
 {
-	struct peer_evacuation *brief = xnew(struct peer_evacuation);
-
-	evacuation_brief(api->evacuations, reply, brief);
-	http_reply_as(req, status, peer_evacuation_fields, brief);
-	free(brief);
+	http_reply_as(req, status, peer_evacuation_fields, evacuation_brief_of(evac));
 }
 
 /* 202: it goes on by itself. */
-static void reply_evacuation(struct http_request *req, const struct api *api,
-			     struct evacuation *evac)
+static void reply_evacuation(struct http_request *req, struct evacuation *evac)
 {
-	reply_brief(req, api, evacuation_is_final(evac) ? 200 : 202, evacuation_show(evac));
+	reply_brief(req, evacuation_is_final(evac) ? 200 : 202, evac);
 }
 
 static void on_done(void *data, struct evacuation *evac, const struct err *err)
@@ -41,8 +35,17 @@ static void on_done(void *data, struct evacuation *evac, const struct err *err)
 	if (err)
 		http_reply_err(question->req, err);
 	else
-		reply_evacuation(question->req, question->api, evac);
+		reply_evacuation(question->req, evac);
 	free(question);
+}
+
+static void reply_tried(const struct question *question, const struct evacuation_reply *reply)
+{
+	struct peer_evacuation *brief = xnew(struct peer_evacuation);
+
+	evacuation_brief(question->api->evacuations, reply, brief);
+	http_reply_as(question->req, 200, peer_evacuation_fields, brief);
+	free(brief);
 }
 
 static void on_tried(void *data, const struct evacuation_reply *reply, const struct err *err)
@@ -52,7 +55,7 @@ static void on_tried(void *data, const struct evacuation_reply *reply, const str
 	if (err)
 		http_reply_err(question->req, err);
 	else
-		reply_brief(question->req, question->api, 200, reply);
+		reply_tried(question, reply);
 	free(question);
 }
 
@@ -67,7 +70,7 @@ static void begin(struct http_request *req, const struct api *api,
 	if (request->dry_run)
 		evacuations_try(api->evacuations, request, by, on_tried, question_new(req, api));
 	else if (evac && (evacuation_is_final(evac) || !evacuation_has_requester(evac, who)))
-		reply_evacuation(req, api, evac);
+		reply_evacuation(req, evac);
 	else
 		evacuations_request(api->evacuations, request, by, on_done, question_new(req, api));
 }
@@ -115,7 +118,7 @@ void api_peer_evacuation_get(struct http_request *req, void *data)
 	struct evacuation *evac = find(req, data);
 
 	if (evac)
-		reply_brief(req, data, 200, evacuation_show(evac));
+		reply_brief(req, 200, evac);
 }
 
 /* It was done before, by a question whose answer was lost. */
@@ -129,7 +132,7 @@ static void withdraw(struct http_request *req, const struct api *api, struct eva
 		     const char *who)
 {
 	if (is_withdrawn(api, evac, who))
-		reply_evacuation(req, api, evac);
+		reply_evacuation(req, evac);
 	else if (api_may_fill(req, api))
 		evacuation_withdraw(evac, who, on_done, question_new(req, api));
 }

@@ -188,7 +188,7 @@ void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct eva
 	} else if (choice->becomes == EVAC_VM_BLOCKED) {
 		why = vm->rejected_count ? evac_rooms_why(evac, choice->why) : xstrdup(choice->why);
 		evac_vm_attempt_failed(evac, vm, why);
-	} else {
+	} else if (!evac_vm_waits_out(evac, vm, choice)) {
 		vm->is_over = vm->stays = true;
 		evac_vm_set_host(evac, vm, evac->evacs->env.host_id);
 		evac_vm_set(evac, vm, (enum evac_vm_state)choice->becomes, "%.480s", choice->why);

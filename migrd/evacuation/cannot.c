@@ -11,9 +11,10 @@
 #include "vm/vm.h"
 #include "wire/placement.h"
 
-/* So often in a row, since the first time may be of the moment, and a guest is not stopped for
- * that. */
-#define REFUSALS_MIN  2
+/* So often in a row, since the first time may be of the moment. */
+#define REFUSALS_MIN 2
+/* And over so long, before a guest is stopped or saved for it: attempts come after 2, 4, 8 .. s. */
+#define REFUSALS_S    30
 #define AGAIN_MINUTES 10
 
 /* What it is now; the caller frees it. */
@@ -79,15 +80,68 @@ static void settle(struct evacuation *evac, struct evac_vm *evac_vm, const struc
 			   : 0;
 }
 
+bool evac_is_refused_for_good(uint64_t count, uint64_t ms, int becomes)
+{
+	bool ends_guest = becomes == EVAC_VM_STOPPING || becomes == EVAC_VM_SAVING;
+
+	return count >= REFUSALS_MIN && (!ends_guest || ms >= REFUSALS_S * UINT64_C(1000));
+}
+
+static int becomes(const struct evacuation *evac, const struct vm *vm)
+{
+	return evac_becomes(evac->request,
+			    &(struct capacity_vm){ .on_evacuation = on_evacuation_of(vm) });
+}
+
+static void try_again(struct evacuation *evac, struct evac_vm *evac_vm, const char *why, int then)
+{
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+
+	strbuf_addf(&text, "%.350s", why);
+	if (then == EVAC_VM_STOPPING || then == EVAC_VM_SAVING)
+		strbuf_addf(&text, "; it is %s if that is said for %d s",
+			    then == EVAC_VM_STOPPING ? "stopped" : "saved", REFUSALS_S);
+	evac_vm_attempt_failed(evac, evac_vm, strbuf_str(&text));
+}
+
+/* Once more in a row: for how long. */
+static uint64_t count_refusal(const struct evacuation *evac, struct evac_vm *evac_vm)
+{
+	const uint64_t now_ms = loop_now_ms(evac->evacs->env.loop);
+
+	if (!evac_vm->refused++)
+		evac_vm->refused_ms = now_ms;
+	return now_ms - evac_vm->refused_ms;
+}
+
+bool evac_vm_waits_out(struct evacuation *evac, struct evac_vm *evac_vm,
+		       const struct evac_choice *choice)
+{
+	uint64_t ms;
+
+	if (!choice->is_of_moment)
+		return false;
+	ms = count_refusal(evac, evac_vm);
+	if (evac_is_refused_for_good(evac_vm->refused, ms, choice->becomes))
+		return false;
+	try_again(evac, evac_vm, choice->why, choice->becomes);
+	return true;
+}
+
 /* A job of it passes, and so does a QEMU that does not answer. */
 void evac_vm_refused(struct evacuation *evac, struct evac_vm *evac_vm, const char *why)
 {
 	const struct vm *vm = vm_find_uuid(evac->evacs->env.vms, evac_vm->uuid);
+	const uint64_t ms = count_refusal(evac, evac_vm);
+	int then;
 
-	evac_vm->refused++;
-	if (evac_vm->refused < REFUSALS_MIN || !vm || vm_job(vm) || !vm_is_active(vm) ||
-	    !evac->request) {
+	if (!vm || vm_job(vm) || !vm_is_active(vm) || !evac->request) {
 		evac_vm_attempt_failed(evac, evac_vm, why);
+		return;
+	}
+	then = becomes(evac, vm);
+	if (!evac_is_refused_for_good(evac_vm->refused, ms, then)) {
+		try_again(evac, evac_vm, why, then);
 		return;
 	}
 	free(evac_vm->refused_as);

@@ -129,7 +129,11 @@ const struct machine *evacuation_machine(const struct evacuation *evac);
 const char *evacuation_id(const struct evacuation *evac);
 /* Borrowed until one is shown again, or the loop goes on. */
 const struct evacuation_reply *evacuation_show(struct evacuation *evac);
-/* In short, for the conductor of a maintenance; sets all of *RET. */
+/* In short, for the conductor of a maintenance, which asks twice a second: it is made anew when
+ * something of it has changed, or after 5 s, as there may be thousands of VMs.  Borrowed, likewise.
+ */
+const struct peer_evacuation *evacuation_brief_of(struct evacuation *evac);
+/* The same of REPLY, which may be of a dry run; sets all of *RET. */
 void evacuation_brief(const struct evacuations *evacs, const struct evacuation_reply *reply,
 		      struct peer_evacuation *ret);
 /* This host is drained, for WHO too.  CONFLICT: it is not; UNAVAILABLE: this coordinator stops. */

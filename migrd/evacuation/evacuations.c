@@ -215,6 +215,7 @@ void evacuations_add_row(struct evacuations *evacs, struct store_evacuation *row
 		evac_slim(evac);
 		return;
 	}
+	evac_recall_rejected(evac);
 	evac->machine.is_dormant = true;
 }
 

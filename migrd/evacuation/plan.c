@@ -6,6 +6,9 @@
 
 #include "evacuation/priv.h"
 
+/* Of all VMs of a plan: 4 MiB, kept until the next plan. */
+#define REJECTED_MAX 16384
+
 uint64_t evac_memory_mib(const struct plan_host *host)
 {
 	return host->mem_mib > host->reserved_mib ? host->mem_mib - host->reserved_mib : 1;
@@ -89,10 +92,13 @@ static void add_others(const struct evac_making *making, struct evac_choice *cho
 
 static void add_rejected(const struct evac_making *making, struct evac_choice *choice, uint32_t vm)
 {
-	size_t count = making->input.host_count;
+	struct evac_plan *plan = making->ret;
+	size_t left = REJECTED_MAX - plan->rejected_count;
+	size_t most = left < EVAC_REJECTED_OF_VM ? left : EVAC_REJECTED_OF_VM;
 
-	choice->rejected = xcalloc(count, sizeof(*choice->rejected));
-	for (uint32_t i = EVAC_OWN + 1; i < count; i++) {
+	choice->rejected = xcalloc(most + 1, sizeof(*choice->rejected));
+	for (uint32_t i = EVAC_OWN + 1;
+	     i < making->input.host_count && choice->rejected_count < most; i++) {
 		CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
 		struct evac_rejected *rejected = &choice->rejected[choice->rejected_count];
 
@@ -102,6 +108,7 @@ static void add_rejected(const struct evac_making *making, struct evac_choice *c
 		snprintf(rejected->why, sizeof(rejected->why), "%s", strbuf_str(&why));
 		choice->rejected_count++;
 	}
+	plan->rejected_count += choice->rejected_count;
 }
 
 int evac_becomes(const struct evacuation_request *request, const struct capacity_vm *vm)
@@ -142,6 +149,15 @@ static struct evac_choice *choose(const struct evac_making *making, uint32_t vm)
 	return making->choices[vm] = evac_plan_add(making->ret, told->uuid, told->name);
 }
 
+/* Another host may have room, and has not answered just now. */
+static bool is_one_silent(const struct evac_making *making)
+{
+	for (size_t i = EVAC_OWN + 1; i < making->input.host_count; i++)
+		if (making->input.hosts[i].state == PLAN_HOST_OFFLINE)
+			return true;
+	return false;
+}
+
 static void choose_stay(const struct evac_making *making, const struct plan_stay *stay)
 {
 	const struct capacity_vm *vm = &making->vms[stay->vm];
@@ -153,8 +169,10 @@ static void choose_stay(const struct evac_making *making, const struct plan_stay
 	choice->why = xstrdup(why_it_stays(making, stay));
 	if (!making->input.vms[stay->vm].hold && !is_busy(making, vm))
 		choice->becomes = evac_becomes(making->request, vm);
-	if (stay->has_tried)
+	if (stay->has_tried) {
 		add_rejected(making, choice, stay->vm);
+		choice->is_of_moment = is_one_silent(making);
+	}
 }
 
 static void choose_move(const struct evac_making *making, const struct plan_move *move)

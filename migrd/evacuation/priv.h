@@ -55,6 +55,7 @@ extern const char *const evac_vm_names[]; /* ended by NULL */
 #define EVAC_ROOM_PREFIX "@m-"
 #define EVAC_KEY_SIZE    (ID_NAME_SIZE + 1)
 
+#define EVAC_REJECTED_OF_VM 64 /* hosts that are named */
 struct evac_rejected {
 	char host[ID_NAME_SIZE];
 	char why[192];
@@ -90,6 +91,7 @@ struct evac_vm {
 	char save[ID_UUID_SIZE]; /* of the save under way, or that was the last; "": none */
 	uint64_t again_ms;       /* no plan for it before, on the loop's clock; 0: at once */
 	uint64_t refused;        /* attempts in a row that this host itself has refused */
+	uint64_t refused_ms;     /* when the first of them was, on the loop's clock */
 	char *refused_as;        /* what it was then, if it cannot be moved; NULL: it can */
 	struct evac_rejected *rejected;
 	size_t rejected_count;
@@ -186,6 +188,9 @@ struct evacuation {
 		size_t creations;
 		struct asked *asked; /* back.c, in a look */
 	} now;
+
+	uint64_t news;            /* how often it was told that something has changed */
+	struct evac_brief *brief; /* brief.c; NULL: nobody has asked */
 
 	struct loop_timer *timer;
 };
@@ -305,6 +310,7 @@ struct evac_choice {
 	bool waits_for_room; /* VMs of others have to leave its destination first */
 	char *why;
 	int becomes; /* enum evac_vm_state: LEFT, STOPPING, SAVING; BLOCKED: it may not stay */
+	bool is_of_moment; /* a host that may take it is silent: the guest is not stopped at once */
 	struct evac_rejected *rejected;
 	size_t rejected_count;
 };
@@ -316,6 +322,7 @@ struct evac_plan {
 	size_t count, size;
 	struct evac_choice **by_uuid;
 	size_t by_uuid_count;
+	size_t rejected_count; /* of all choices */
 	struct evac_seen *seen;
 	struct evac_room rooms[EVAC_ROOMS_MAX]; /* whom it wants to give way, in its order */
 	size_t room_count;
@@ -441,8 +448,14 @@ bool evac_vm_wants_plan(const struct evacuation *evac, const struct evac_vm *vm,
 void evac_vms_feed(struct evacuation *evac);
 
 /* ---- cannot.c: VMs that this host itself does not let go ---- */
+/* It was refused so COUNT times in a row, over MS, and BECOMES (enum evac_vm_state) what is done
+ * then: that is no matter of the moment. */
+bool evac_is_refused_for_good(uint64_t count, uint64_t ms, int becomes);
 /* An attempt has failed so: the VM is tried again, or becomes what it may if it cannot be moved. */
 void evac_vm_refused(struct evacuation *evac, struct evac_vm *evac_vm, const char *why);
+/* A plan has no place for it, and that may pass: true: it is tried again, and nothing else. */
+bool evac_vm_waits_out(struct evacuation *evac, struct evac_vm *evac_vm,
+		       const struct evac_choice *choice);
 void evac_vm_forget_refusals(struct evac_vm *evac_vm);
 /* One that cannot be moved is tried again when VM is not what it was then. */
 void evac_vm_look_at_refused(struct evacuation *evac, struct evac_vm *evac_vm, const struct vm *vm);
@@ -463,6 +476,10 @@ char *evac_rooms_why(const struct evacuation *evac, const char *why);
 void evac_rooms_step(struct evacuation *evac, uint64_t *wait_ms);
 /* Nobody waits for them any more. */
 void evac_rooms_leave(struct evacuation *evac);
+
+/* ---- recall.c ---- */
+/* Sets `rejected' of the VMs that are blocked, of the plan that is on record. */
+void evac_recall_rejected(struct evacuation *evac);
 
 /* ---- run.c: from planned to drained ---- */
 void evac_step_planned(struct machine *machine);

@@ -42,6 +42,7 @@ void evac_free(struct evacuation *evac)
 	free(evac->vms);
 	free(evac->slots);
 	free(evac->refusals);
+	free(evac->brief);
 	free(evac->request);
 	json_object_put(evac->wish);
 	json_object_put(evac->plan);
@@ -204,6 +205,7 @@ void evac_tell(struct evacuation *evac)
 {
 	const struct evacuations_env *env = &evac->evacs->env;
 
+	evac->news++;
 	if (env->changed && !evac->evacs->is_closing)
 		env->changed(env->data, evac);
 }

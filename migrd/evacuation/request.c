@@ -46,6 +46,7 @@ bool evac_ask(struct evacuation *evac, const struct evacuation_request *request,
 	snprintf(asker->why, sizeof(asker->why), "%s", request->why);
 	asker->until_ms = until_ms;
 	asker->on_withdraw = request->on_withdraw;
+	evac->now.is_news = true;
 	evac_change(evac);
 	return true;
 }
@@ -98,6 +99,7 @@ static void take_out(struct evacuation *evac, struct evac_asker *asker, const ch
 	detail->asker_count--;
 	memmove(asker, asker + 1, (detail->asker_count - at) * sizeof(*asker));
 	note_former(detail, last.requester);
+	evac->now.is_news = true;
 	evac_change(evac);
 	if (detail->asker_count == 0)
 		follow(evac, &last, how);

@@ -26,26 +26,27 @@ static struct told *told_new(const struct maintenances_env *env, evacuation_ask_
 }
 
 /* Frees TOLD. */
-static void answer(struct told *told, const struct evacuation_reply *reply, const struct err *err)
+static void answer(struct told *told, struct evacuation *evac, const struct err *err)
 {
-	struct peer_evacuation *short_form = reply && !err ? xnew(struct peer_evacuation) : NULL;
-
-	if (short_form) {
-		evacuation_brief(told->env->evacuations, reply, short_form);
-	}
-	told->fn(told->data, short_form, err);
-	free(short_form);
+	told->fn(told->data, evac && !err ? evacuation_brief_of(evac) : NULL, err);
 	free(told);
 }
 
 static void on_tried(void *data, const struct evacuation_reply *reply, const struct err *err)
 {
-	answer(data, reply, err);
+	struct told *told = data;
+	struct peer_evacuation *brief = err ? NULL : xnew(struct peer_evacuation);
+
+	if (brief)
+		evacuation_brief(told->env->evacuations, reply, brief);
+	told->fn(told->data, brief, err);
+	free(brief);
+	free(told);
 }
 
 static void on_done(void *data, struct evacuation *evac, const struct err *err)
 {
-	answer(data, evac && !err ? evacuation_show(evac) : NULL, err);
+	answer(data, evac, err);
 }
 
 /* Of the evacuation of that id, now. */
@@ -57,7 +58,7 @@ static void on_show(void *data)
 	if (!evac)
 		err_set(&told->err, ERR_NOT_FOUND, "there is no evacuation '%s' of this host",
 			told->id);
-	answer(told, evac ? evacuation_show(evac) : NULL, evac ? NULL : &told->err);
+	answer(told, evac, evac ? NULL : &told->err);
 }
 
 static void show(struct told *told, const char *id)

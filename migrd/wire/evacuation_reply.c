@@ -40,7 +40,9 @@ static const struct json_field plan_stay_fields[] = {
 		   .nullable = true),
 	JSON_SHOWN(S, why, "Why it is not moved."),
 	JSON_SHOWN_LIST(S, rejected, rejected_count, rejected_fields,
-			"Each other host, and why it does not take the VM.", .required = true),
+			"Each other host, and why it does not take the VM: 64 at most, and 16384 "
+			"of all VMs.",
+			.required = true),
 	{ 0 },
 };
 
@@ -152,7 +154,8 @@ static const struct json_field vm_fields[] = {
 			  "When its move will end; null: nothing is known.", .nullable = true,
 			  .present_offset = offsetof(V, has_end)),
 	JSON_SHOWN_LIST(V, rejected, rejected_count, rejected_fields,
-			"Of one that is blocked: each other host, and why it does not take it.",
+			"Of one that is blocked: each other host, and why it does not take it, as "
+			"in `stays` of the plan.",
 			.required = true),
 	{ 0 },
 };

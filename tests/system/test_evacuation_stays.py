@@ -4,6 +4,7 @@ import datetime
 import os
 import time
 
+from lib.long_form import only_full
 from test_evacuation import HELD, EvacuationBase
 
 # QEMU does not migrate a guest with it: "master=off".
@@ -34,8 +35,25 @@ class EvacuationStaysTest(EvacuationBase):
         self.ask(evac, "abort")
         self.wait(evac, "aborted")
 
+        # It is not stopped for what may be of the moment.
         evac = self.begin(may_stop=True, powerdown_s=1)
-        self.wait_vm(evac, "g0", "stopped")
+        self.wait_words(evac, "g0", "it is stopped if that is said for 30 s")
+        self.eventually("it is refused again", lambda: next(
+            vm for vm in self.now(evac)["vms"] if vm["vm"] == "g0")["attempts"] >= 3, 30)
+        self.assertEqual(self.a.vms()["g0"]["state"], "running")
+        self.ask(evac, "abort")
+        self.wait(evac, "aborted")
+
+    @only_full
+    def test_guest_that_its_own_qemu_keeps_here_is_stopped_when_that_lasts(self):
+        self.guests = [self.world.guest("g0", area=0, memory_mib=32, extra_args=KEPT)]
+        self.guests[0].start(self.a, sweeps=0)
+        self.a.api.call("PATCH", "/v1/vms/g0", {"placement": {"on_evacuation": "restart"}})
+        begun = time.monotonic()
+        evac = self.begin(may_stop=True, powerdown_s=1)
+        self.eventually("it is stopped", lambda: next(
+            vm for vm in self.now(evac)["vms"] if vm["vm"] == "g0")["state"] == "stopped", 90)
+        self.assertGreater(time.monotonic() - begun, 30)
         self.assertEqual(self.wait(evac, "drained")["counts"]["stays"], 1)
         self.ask(evac, "return")
         ended = self.wait(evac, "ended")
