@@ -46,22 +46,31 @@ struct evacuation *evacuation_next(const struct evacuation *evac)
 	return TAILQ_NEXT(evac, link);
 }
 
+/* NULL: none has ended. */
+static struct evacuation *first_ended(const struct evacuations *evacs, size_t *ret_count)
+{
+	struct evacuation *evac, *first = NULL;
+
+	*ret_count = 0;
+	TAILQ_FOREACH(evac, &evacs->list, link)
+	{
+		if (!evacuation_is_final(evac))
+			continue;
+		(*ret_count)++;
+		if (!first || evac->row.ended_ms <= first->row.ended_ms)
+			first = evac;
+	}
+	return first;
+}
+
 /* As the store does it (schema/sql/012-evacuation.sql). */
 void evacs_trim(struct evacuations *evacs)
 {
-	struct evacuation *evac, *before;
-	size_t ended = 0;
+	struct evacuation *evac;
+	size_t count;
 
-	TAILQ_FOREACH(evac, &evacs->list, link)
-	ended += evacuation_is_final(evac);
-	for (evac = TAILQ_LAST(&evacs->list, evac_list); evac && ended > STORE_EVACUATIONS_MAX;
-	     evac = before) {
-		before = TAILQ_PREV(evac, evac_list, link);
-		if (!evacuation_is_final(evac))
-			continue;
+	while ((evac = first_ended(evacs, &count)) && count > STORE_EVACUATIONS_MAX)
 		evac_free(evac);
-		ended--;
-	}
 }
 
 bool evacuations_is_on(const struct evacuations *evacs, struct strbuf *why)
@@ -201,6 +210,7 @@ void evacuations_add_row(struct evacuations *evacs, struct store_evacuation *row
 
 	store_evacuation_fini(&evac->row);
 	evac->row = *row;
+	machines_note_end(&evacs->machines, row->ended_ms);
 	evac->machine.state = state != EVAC_STATE_COUNT ? state
 			      : row->is_final           ? EVAC_STATE_ENDED
 							: EVAC_STATE_RETURNING;

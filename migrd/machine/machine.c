@@ -299,7 +299,14 @@ void machine_fill_columns(const struct machine *machine, unsigned to, const stru
 	snprintf(*ret->error_text, sizeof(*ret->error_text), "%s", has_failed ? err->msg : "");
 	*ret->is_final = state->flags & MACHINE_FINAL;
 	*ret->updated_ms = clock_wall_ms();
-	*ret->ended_ms = *ret->is_final ? *ret->updated_ms : 0;
+	if (!*ret->is_final) {
+		*ret->ended_ms = 0;
+	} else if (!*ret->ended_ms) {
+		*ret->ended_ms = *ret->updated_ms;
+		if (*ret->ended_ms <= machine->machines->last_end_ms)
+			*ret->ended_ms = machine->machines->last_end_ms + 1;
+		machines_note_end(machine->machines, *ret->ended_ms);
+	}
 }
 
 void machine_begin(struct machine *machine, const struct machine_change *change)

@@ -81,7 +81,8 @@ struct machine_type {
 struct machines {
 	struct loop *loop;
 	struct store *store;
-	void *by_id; /* a tree of search.h */
+	void *by_id;         /* a tree of search.h */
+	int64_t last_end_ms; /* the latest end on record */
 };
 
 struct machine {
@@ -113,6 +114,8 @@ void machine_retire(struct machine *machine);
 /* The machine is not found any more.  A record under way is still written, but nobody is told. */
 void machine_fini(struct machine *machine);
 /* NULL: there is none. */
+/* A row that was loaded has this end; 0: none. */
+void machines_note_end(struct machines *machines, int64_t ended_ms);
 struct machine *machines_find(const struct machines *machines, const char *id);
 
 /* For what is asynchronous: the machine is looked up again.  NUMBER is the caller's. */
@@ -161,7 +164,8 @@ struct machine_columns {
 		&(row)->state, &(row)->is_final, &(row)->error_code, &(row)->error_text, \
 			&(row)->updated_ms, &(row)->ended_ms                             \
 	}
-/* Fills them as of now: the state TO, and ERR, if it is set. */
+/* Fills them as of now: the state TO, and ERR, if it is set.  No end is before another one that is
+ * on record, also when the clock of the wall was set back: the store keeps the newest ends. */
 void machine_fill_columns(const struct machine *machine, unsigned to, const struct err *err,
 			  const struct machine_columns *ret);
 

@@ -40,6 +40,12 @@ void machines_remove(struct machines *machines, const struct machine *machine)
 	tdelete(machine->id, &machines->by_id, compare_ids);
 }
 
+void machines_note_end(struct machines *machines, int64_t ended_ms)
+{
+	if (ended_ms > machines->last_end_ms)
+		machines->last_end_ms = ended_ms;
+}
+
 /* ---- looked up again ----------------------------------------------------- */
 
 struct machine_ref {

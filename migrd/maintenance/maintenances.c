@@ -47,22 +47,31 @@ struct maintenance *maintenance_next(const struct maintenance *m)
 	return TAILQ_NEXT(m, link);
 }
 
+/* NULL: none has ended. */
+static struct maintenance *first_ended(const struct maintenances *all, size_t *ret_count)
+{
+	struct maintenance *m, *first = NULL;
+
+	*ret_count = 0;
+	TAILQ_FOREACH(m, &all->list, link)
+	{
+		if (!maintenance_is_final(m))
+			continue;
+		(*ret_count)++;
+		if (!first || m->row.ended_ms <= first->row.ended_ms)
+			first = m;
+	}
+	return first;
+}
+
 /* As the store does it (schema/sql/014-maintenance.sql). */
 void maints_trim(struct maintenances *all)
 {
-	struct maintenance *m, *before;
-	size_t ended = 0;
+	struct maintenance *m;
+	size_t count;
 
-	TAILQ_FOREACH(m, &all->list, link)
-	ended += maintenance_is_final(m);
-	for (m = TAILQ_LAST(&all->list, maint_list); m && ended > STORE_MAINTENANCES_MAX;
-	     m = before) {
-		before = TAILQ_PREV(m, maint_list, link);
-		if (!maintenance_is_final(m))
-			continue;
+	while ((m = first_ended(all, &count)) && count > STORE_MAINTENANCES_MAX)
 		maint_free(m);
-		ended--;
-	}
 }
 
 /* ---- looks --------------------------------------------------------------------------- */
@@ -141,6 +150,7 @@ void maintenances_add_row(struct maintenances *all, struct store_maintenance *ro
 
 	store_maintenance_fini(&m->row);
 	m->row = *row;
+	machines_note_end(&all->machines, row->ended_ms);
 	if (row->error_code[0])
 		err_set(&m->error, err_from_name(row->error_code), "%s", row->error_text);
 	is_known = maint_decode(m) && state != MAINT_STATE_COUNT;

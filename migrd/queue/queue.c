@@ -319,6 +319,7 @@ void queue_add_row(struct queue *queue, struct store_queue_entry *row)
 
 	store_queue_entry_fini(&entry->row);
 	entry->row = *row;
+	machines_note_end(&queue->machines, row->ended_ms);
 	/* A state of a later version: it ends, unless it had ended. */
 	entry->machine.state = state != QUEUE_STATE_COUNT ? state
 			       : row->is_final            ? QUEUE_STATE_FAILED

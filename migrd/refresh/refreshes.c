@@ -419,6 +419,7 @@ void refreshes_add_row(struct refreshes *refreshes, struct store_refresh *row)
 
 	store_refresh_fini(&refresh->row);
 	refresh->row = *row;
+	machines_note_end(&refreshes->machines, row->ended_ms);
 	state = machine_state_of_name(refresh->machine.type, row->state);
 	/* A state of a later version: rolled back, which changes nothing of a guest that runs. */
 	refresh->machine.state = state == REFRESH_STATE_COUNT ? REFRESH_STATE_ROLLBACK : state;

@@ -136,6 +136,7 @@ void saves_add_row(struct saves *saves, struct store_save *row)
 
 	store_save_fini(&save->row);
 	save->row = *row;
+	machines_note_end(&saves->machines, row->ended_ms);
 	state = machine_state_of_name(save->machine.type, row->state);
 	/* A state of a later version: rolled back, which changes nothing of a guest that runs. */
 	save->machine.state = state == SAVE_STATE_COUNT ? SAVE_STATE_ROLLBACK : state;
