@@ -41,6 +41,7 @@
 	X(QEMU, "qemu-error", 502, 8, 0, "QEMU refused or failed")                         \
 	X(AGENT, "agent-error", 502, 8, 0, "the guest agent refused or failed")            \
 	X(PEER, "peer-error", 502, 8, 5, "the other coordinator failed")                   \
+	X(HOOK, "hook-failed", 502, 8, 0, "a hook of the host failed, or may have")        \
 	X(REFUSED, "refused", 409, 8, 0, "the other host refused")                         \
 	X(UNAVAILABLE, "unavailable", 503, 9, 2, "not there at the moment")                \
 	X(TIMEOUT, "timeout", 504, 10, 1, "a deadline passed")                             \

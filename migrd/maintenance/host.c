@@ -144,11 +144,28 @@ static void note_error(struct maint_host *host, enum err_code code, const char *
 	maint_text_repair(host->error);
 }
 
+/* An evacuation may have been asked for before this check, by a request whose answer was not heard.
+ */
+static bool may_be_evacuated(const struct maint_host *host)
+{
+	return host->state == MAINT_HOST_CHECKING && host->checks > 1;
+}
+
+static void undo(struct maintenance *m, struct maint_host *host, enum maint_host_state result,
+		 const char *why)
+{
+	host->result = result;
+	maint_host_set(m, host, MAINT_HOST_ABORTING, "its evacuation is undone: %.400s", why);
+}
+
 void maint_host_skip(struct maintenance *m, struct maint_host *host, enum err_code code,
 		     const char *why)
 {
 	note_error(host, code, why);
-	maint_host_set(m, host, MAINT_HOST_SKIPPED, "%s", host->error);
+	if (may_be_evacuated(host))
+		undo(m, host, MAINT_HOST_SKIPPED, host->error);
+	else
+		maint_host_set(m, host, MAINT_HOST_SKIPPED, "%s", host->error);
 }
 
 void maint_host_pause(struct maintenance *m, struct maint_host *host)
@@ -172,9 +189,7 @@ void maint_host_fail_full(struct maintenance *m, struct maint_host *host, enum e
 			  const char *why)
 {
 	note_error(host, code, why);
-	host->result = MAINT_HOST_FAILED;
-	maint_host_set(m, host, MAINT_HOST_ABORTING, "its evacuation is undone: %.400s",
-		       host->error);
+	undo(m, host, MAINT_HOST_FAILED, host->error);
 }
 
 void maint_host_fail_empty(struct maintenance *m, struct maint_host *host, enum err_code code,
@@ -242,8 +257,7 @@ bool maint_is_ending(const struct peer_evacuation *told)
 
 void maint_host_undo(struct maintenance *m, struct maint_host *host, const char *why)
 {
-	host->result = MAINT_HOST_ABORTED;
-	maint_host_set(m, host, MAINT_HOST_ABORTING, "its evacuation is undone: %.400s", why);
+	undo(m, host, MAINT_HOST_ABORTED, why);
 }
 
 bool maint_host_was_ended(struct maintenance *m, struct maint_host *host,
@@ -266,7 +280,9 @@ static void late_checking(struct maintenance *m, struct maint_host *host)
 	char why[MAINT_WHY_SIZE];
 
 	snprintf(why, sizeof(why), "%s", host->why);
-	if (host->is_blocked)
+	if (host->is_blocked && may_be_evacuated(host))
+		maint_host_fail_full(m, host, ERR_CONFLICT, why);
+	else if (host->is_blocked)
 		maint_host_fail(m, host, ERR_CONFLICT, why);
 	else
 		maint_host_skip(m, host, ERR_TIMEOUT, why);
@@ -285,7 +301,8 @@ LIMIT(return_s)
 
 static const struct host_state states[MAINT_HOST_STATE_COUNT] = {
 	[MAINT_HOST_TODO] = { .next = BIT(CHECKING) | BIT(SKIPPED) },
-	[MAINT_HOST_CHECKING] = { .next = BIT(EVACUATING) | BIT(SKIPPED) | BIT(FAILED),
+	[MAINT_HOST_CHECKING] = { .next = BIT(EVACUATING) | BIT(ABORTING) | BIT(SKIPPED) |
+					  BIT(FAILED),
 				  .limit_s = limit_check_s,
 				  .late = late_checking,
 				  .step = maint_check_step },
@@ -307,7 +324,7 @@ static const struct host_state states[MAINT_HOST_STATE_COUNT] = {
 				   .limit_s = limit_return_s,
 				   .late = maint_late_returning,
 				   .step = maint_step_returning },
-	[MAINT_HOST_ABORTING] = { .next = BIT(FAILED) | BIT(ABORTED),
+	[MAINT_HOST_ABORTING] = { .next = BIT(FAILED) | BIT(SKIPPED) | BIT(ABORTED),
 				  .limit_s = limit_return_s,
 				  .late = maint_late_aborting,
 				  .step = maint_step_aborting },

@@ -108,6 +108,15 @@ static const struct maint_host *failed_host(const struct maintenance *m, size_t 
 	return first;
 }
 
+/* Of the first one; of a host that may still be being emptied, and of none, CONFLICT. */
+static enum err_code failed_code(const struct maintenance *m)
+{
+	size_t count;
+	const struct maint_host *first = failed_host(m, &count);
+
+	return first && first->error_code[0] ? err_from_name(first->error_code) : ERR_CONFLICT;
+}
+
 /* False: fewer than would stop it. */
 static bool stop_by_failures(struct maintenance *m)
 {
@@ -207,20 +216,22 @@ static void skip_rest(struct maintenance *m)
 void maint_step_stopping(struct machine *machine)
 {
 	struct maintenance *m = maint_of(machine);
-	bool is_person = m->detail.is_person;
+	bool is_person = m->detail.is_person, is_over = true;
+	size_t waits_for = JUDGE_NONE;
 	struct err err;
 
-	set_waits_for(m, JUDGE_NONE);
 	skip_rest(m);
 	step_hosts(m);
 	for (size_t i = 0; i < m->host_count; i++) {
-		if (maint_host_is_by_hand(m, &m->hosts[i]))
-			set_waits_for(m, i);
-		if (maint_host_is_under_way(&m->hosts[i])) {
-			tell_news(m);
-			return;
-		}
+		if (waits_for == JUDGE_NONE && maint_host_is_by_hand(m, &m->hosts[i]))
+			waits_for = i;
+		is_over = is_over && !maint_host_is_under_way(&m->hosts[i]);
 	}
-	err_set(&err, is_person ? ERR_CANCELLED : ERR_CONFLICT, "%s", m->detail.stopping_why);
+	set_waits_for(m, waits_for);
+	if (!is_over) {
+		tell_news(m);
+		return;
+	}
+	err_set(&err, is_person ? ERR_CANCELLED : failed_code(m), "%s", m->detail.stopping_why);
 	maint_go_to(m, is_person ? MAINT_STATE_ABORTED : MAINT_STATE_FAILED, &err);
 }

@@ -41,7 +41,7 @@ static void end_hook(struct maintenance *m, struct maint_host *host, const struc
 		snprintf(why, sizeof(why), "hook '%s' %s: %.300s", run->name,
 			 run->state == HOOK_FAILED ? "has failed" : "may have run or not",
 			 run->reason);
-		maint_host_fail_empty(m, host, ERR_CANCELLED, why);
+		maint_host_fail_empty(m, host, ERR_HOOK, why);
 	}
 }
 

@@ -195,6 +195,8 @@ class MaintenanceTest(Sturdy, SystemTest):
         self.assertIn("no such kernel", self.of(failed, "c")["hook"]["words"])
         self.assertEqual(self.lines(), ["c"])
         self.assertIn("host 'c' has failed", failed["reason"])
+        self.assertEqual((self.of(failed, "c")["error"]["code"], failed["error"]["code"]),
+                         ("hook-failed", "hook-failed"))
         # It stays empty: a person looks, and ends its evacuation.
         self.assertTrue(self.c.api.get("/v1/host")["cordoned"])
         evac = self.c.api.get("/v1/evacuations/current")

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "check_main.h"
 #include "maintenance/priv.h"
@@ -124,6 +125,56 @@ START_TEST(text_that_was_cut_is_no_longer_in_the_record)
 	maint_host_say(&m, &host, "%s", euros);
 	ck_assert(m.is_news);
 	ck_assert_uint_eq(strlen(host.why), (MAINT_WHY_SIZE - 1) / 3 * 3);
+}
+END_TEST
+
+/* ---- a host that is skipped ------------------------------------------------------------ */
+
+static void on_look(void *data)
+{
+	(void)data;
+}
+
+/* One whose plan was stale may be being emptied by a request whose answer was not heard. */
+START_TEST(host_that_is_checked_again_is_undone_before_it_ends)
+{
+	static const struct {
+		uint64_t checks;
+		bool is_late, is_blocked;
+		int state, result;
+	} rows[] = {
+		{ 1, false, false, MAINT_HOST_SKIPPED, MAINT_HOST_TODO },
+		{ 2, false, false, MAINT_HOST_ABORTING, MAINT_HOST_SKIPPED },
+		{ 1, true, false, MAINT_HOST_SKIPPED, MAINT_HOST_TODO },
+		{ 2, true, false, MAINT_HOST_ABORTING, MAINT_HOST_SKIPPED },
+		{ 1, true, true, MAINT_HOST_FAILED, MAINT_HOST_TODO },
+		{ 2, true, true, MAINT_HOST_ABORTING, MAINT_HOST_FAILED },
+	};
+	struct maintenance_request request = { .check_s = 1 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct loop *loop = loop_new_sim();
+		struct maintenances all = { .env.loop = loop };
+		struct maintenance m = { .all = &all, .request = &request };
+		struct maint_host host = { .host = "b",
+					   .state = MAINT_HOST_CHECKING,
+					   .checks = rows[i].checks,
+					   .is_blocked = rows[i].is_blocked,
+					   .why = "is held",
+					   .since_ms = rows[i].is_late ? 1 : clock_wall_ms() };
+		uint64_t wait_ms = UINT64_MAX;
+
+		all.look = loop_timer_new(loop, on_look, NULL);
+		if (rows[i].is_late)
+			maint_host_step(&m, &host, &wait_ms);
+		else
+			maint_host_skip(&m, &host, ERR_CONFLICT, "is held");
+		ck_assert_int_eq(host.state, rows[i].state);
+		ck_assert_int_eq(host.result, rows[i].result);
+		ck_assert_ptr_nonnull(strstr(host.why, "is held"));
+		loop_timer_free(all.look);
+		loop_free(loop);
+	}
 }
 END_TEST
 
@@ -263,6 +314,7 @@ Suite *suite(void)
 	tcase_add_test(tc, requests_are_taken_or_refused_with_the_place);
 	tcase_add_test(tc, request_is_read_back_as_it_was);
 	tcase_add_test(tc, orders_without_a_body_have_their_defaults);
+	tcase_add_test(tc, host_that_is_checked_again_is_undone_before_it_ends);
 	suite_add_tcase(s, tc);
 	return s;
 }
