@@ -54,6 +54,7 @@ static void identified(struct qemu *qemu)
 	qemu->proved_ms = loop_now_ms(qemu->env->loop);
 	qemu->trouble[0] = '\0';
 	qemu->version = *qmp_conn_version(qemu->conn);
+	offers_read_version(&qemu->version, &qemu->features);
 	if (qemu->features.has_schema)
 		qemu_note_program(qemu);
 	if (noise_note(qemu->noise, qemu->name, "monitor"))

@@ -21,6 +21,11 @@ void offers_read_capabilities(struct json_object *answer, struct transfer_featur
 			 json_get_str(json_object_array_get_idx(answer, i), "capability"));
 }
 
+void offers_read_version(const struct qmp_version *version, struct transfer_features *ret)
+{
+	ret->preempt = qmp_version_is_since(version, 8, 0);
+}
+
 static void add_parameter(void *data, const char *name)
 {
 	struct transfer_features *features = data;

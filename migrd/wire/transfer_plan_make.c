@@ -34,7 +34,7 @@ static bool asks_postcopy(const struct transfer_basis *basis)
  * before 8.0 for preemption sends none (migration/migration.c, x-preempt-pre-7-2). */
 static bool asks_preempt(const struct transfer_basis *basis)
 {
-	return basis->wish->has_postcopy && !basis->wish->has_multifd;
+	return basis->wish->has_postcopy && !basis->wish->has_multifd && basis->source->preempt;
 }
 
 static bool asks_disks(const struct transfer_basis *basis)
@@ -70,7 +70,9 @@ static const struct capability_row {
 	  "it was not asked for" },
 	{ "postcopy-preempt", IF_BOTH, asks_preempt,
 	  "a page for which the guest waits has a connection of its own",
-	  "only for post-copy without multifd, and if both QEMUs have it" },
+	  "only for post-copy without multifd, if both QEMUs have it and the source's is 8.0 or "
+	  "later, "
+	  "as an older one mixes up parts of memory" },
 	{ "switchover-ack", IF_BOTH, NULL,
 	  "the guest is not stopped before the destination's devices are ready for their state",
 	  "one of the two QEMUs does not have it" },

@@ -29,6 +29,26 @@ START_TEST(capabilities_are_read_of_what_qemu_answers)
 }
 END_TEST
 
+/* A source before 8.0 puts pages into the wrong memory block. */
+START_TEST(requested_pages_have_a_connection_of_their_own_since_8_0)
+{
+	static const struct {
+		struct qmp_version version;
+		bool preempt;
+	} rows[] = {
+		{ { 7, 1, 0, "" }, false },  { { 7, 2, 22, "" }, false }, { { 8, 0, 0, "" }, true },
+		{ { 10, 0, 13, "" }, true }, { { 11, 1, 3, "" }, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct transfer_features features = { .preempt = !rows[i].preempt };
+
+		offers_read_version(&rows[i].version, &features);
+		ck_assert_int_eq(features.preempt, rows[i].preempt);
+	}
+}
+END_TEST
+
 /* A program that names a thousand capabilities must not use up the daemon's memory. */
 START_TEST(names_beyond_the_limit_are_left_out)
 {
@@ -123,6 +143,7 @@ Suite *suite(void)
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, capabilities_are_read_of_what_qemu_answers);
+	tcase_add_test(tc, requested_pages_have_a_connection_of_their_own_since_8_0);
 	tcase_add_test(tc, names_beyond_the_limit_are_left_out);
 	tcase_add_test(tc, schema_of_today_is_spoken_to_as_today);
 	tcase_add_test(tc, schema_that_deprecates_a_form_is_spoken_to_in_the_other);

@@ -462,6 +462,41 @@ START_TEST(plan_speaks_the_form_that_the_schema_recommends)
 }
 END_TEST
 
+/* ---- post-copy ------------------------------------------------------------------ */
+
+/* What the guest waits for goes over a connection of its own, unless the source's QEMU is one that
+ * then sends pages to a wrong place, or multifd is asked for. */
+START_TEST(plan_with_postcopy_preempts_if_the_source_can)
+{
+	struct transfer_features old = {
+		.capabilities = { "events", "return-path", "late-block-activate", "postcopy-ram",
+				  "postcopy-preempt", "multifd" },
+		.capability_count = 6,
+		.connections = 64,
+		.postcopy_multifd = true,
+	};
+	struct transfer_features later = old;
+	struct transfer_wish wish = { .has_postcopy = true };
+	struct transfer_plan plan;
+	struct err err;
+
+	later.preempt = true;
+	ck_assert(make(&wish, &later, &old, &plan, &err));
+	ck_assert(is_on(&plan, "postcopy-ram") && is_on(&plan, "postcopy-preempt"));
+	ck_assert_uint_eq(plan.channels[0].connections, 2);
+	ck_assert(make(&wish, &old, &later, &plan, &err));
+	ck_assert(is_on(&plan, "postcopy-ram") && !is_on(&plan, "postcopy-preempt"));
+	ck_assert_uint_eq(plan.channels[0].connections, 1);
+	ck_assert_ptr_nonnull(strstr(text_of(&plan), "the source's is 8.0 or later"));
+	wish.has_multifd = true;
+	ck_assert(make(&wish, &later, &later, &plan, &err));
+	ck_assert(!is_on(&plan, "postcopy-preempt"));
+	wish = plain;
+	ck_assert(make(&wish, &later, &later, &plan, &err));
+	ck_assert(!is_on(&plan, "postcopy-preempt"));
+}
+END_TEST
+
 /* ---- local disks --------------------------------------------------------------- */
 
 static const struct transfer_features pausing = {
@@ -656,6 +691,7 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_of_another_has_as_many_connections_as_qemu_makes);
 	tcase_add_test(tc, plan_with_local_disks_has_a_channel_for_them);
 	tcase_add_test(tc, plan_without_local_disks_does_not_pause);
+	tcase_add_test(tc, plan_with_postcopy_preempts_if_the_source_can);
 	tcase_add_test(tc, plan_with_local_disks_and_postcopy_is_refused);
 	tcase_add_test(tc, plan_with_local_disks_and_a_side_that_does_not_say_is_refused);
 	tcase_add_test(tc, plan_with_local_disks_names_the_side_that_cannot_pause);
