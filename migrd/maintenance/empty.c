@@ -36,6 +36,8 @@ static void on_evacuation(struct maintenance *m, struct maint_host *host,
 {
 	const char *former;
 
+	if (maint_host_has_forgotten(m, host, err))
+		return;
 	if (err) {
 		maint_host_ask_again(m, host, err);
 		return;

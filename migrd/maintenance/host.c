@@ -273,6 +273,20 @@ bool maint_host_was_ended(struct maintenance *m, struct maint_host *host,
 	return true;
 }
 
+bool maint_host_has_forgotten(struct maintenance *m, struct maint_host *host, const struct err *err)
+{
+	char why[MAINT_WHY_SIZE];
+
+	if (!err || err->code != ERR_NOT_FOUND || !host->evacuation[0])
+		return false;
+	snprintf(why, sizeof(why),
+		 "its evacuation %s is not on record there any more, as when a backup of its "
+		 "records is put back: look at it before it is used or emptied again",
+		 host->evacuation);
+	maint_host_fail(m, host, ERR_NOT_FOUND, why);
+	return true;
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static void late_checking(struct maintenance *m, struct maint_host *host)

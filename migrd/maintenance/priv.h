@@ -245,6 +245,10 @@ void maint_host_undo(struct maintenance *m, struct maint_host *host, const char 
  */
 bool maint_host_was_ended(struct maintenance *m, struct maint_host *host,
 			  const struct peer_evacuation *told);
+/* True: by ERR, of a question for it, its host does not know its evacuation any more, and it has
+ * failed.  ERR NULL: it does. */
+bool maint_host_has_forgotten(struct maintenance *m, struct maint_host *host,
+			      const struct err *err);
 
 /* empty.c, work.c, back.c: what each state asks, and what follows when it is not over in time. */
 void maint_step_evacuating(struct maintenance *m, struct maint_host *host);

@@ -52,9 +52,25 @@ static void on_hook(struct maintenance *m, struct maint_host *host, const struct
 static void on_not_begun(struct maintenance *m, struct maint_host *host,
 			 const struct peer_evacuation *told, const struct err *err)
 {
-	if (!err && maint_host_was_ended(m, host, told))
+	if (maint_host_has_forgotten(m, host, err) || (!err && maint_host_was_ended(m, host, told)))
 		return;
 	maint_host_pause(m, host);
+}
+
+/* Its host does not know a hook that it had begun: host->why says so. */
+static void on_hook_gone(struct maintenance *m, struct maint_host *host,
+			 const struct peer_evacuation *told, const struct err *err)
+{
+	char why[MAINT_WHY_SIZE];
+
+	if (maint_host_has_forgotten(m, host, err) || (!err && maint_host_was_ended(m, host, told)))
+		return;
+	if (err && !maint_is_lasting(err)) {
+		maint_host_pause(m, host);
+		return;
+	}
+	memcpy(why, host->why, sizeof(why));
+	maint_host_fail_empty(m, host, ERR_NOT_FOUND, why);
 }
 
 static void on_hook_begun(struct maintenance *m, struct maint_host *host,
@@ -79,6 +95,9 @@ static void on_hook(struct maintenance *m, struct maint_host *host, const struct
 		maint_host_undo(m, host, m->detail.stopping_why);
 	} else if (err && err->code == ERR_NOT_FOUND && host->hook == HOOK_STATE_COUNT) {
 		maint_ask_hook_begin(m, host, false, on_hook_begun);
+	} else if (err && err->code == ERR_NOT_FOUND) {
+		maint_host_say(m, host, "%s", err->msg);
+		maint_ask_evacuation(m, host, host->evacuation, on_hook_gone);
 	} else if (err && maint_is_lasting(err)) {
 		maint_host_fail_empty(m, host, err->code, err->msg);
 	} else if (err) {
@@ -136,6 +155,8 @@ static void heal_again(struct maintenance *m, struct maint_host *host)
 static void on_still_empty(struct maintenance *m, struct maint_host *host,
 			   const struct peer_evacuation *told, const struct err *err)
 {
+	if (maint_host_has_forgotten(m, host, err))
+		return;
 	if (err) {
 		heal_again(m, host);
 		maint_host_say(m, host, "is not healthy yet: %.400s", err->msg);

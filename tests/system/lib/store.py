@@ -25,11 +25,11 @@ def row_sum(*values):
     return struct.unpack("<q", struct.pack("<Q", fnv(data)))[0]
 
 
-def renew_sums(db):
+def renew_sums(db, *tables):
     """Makes the sums right after rows of DB were changed by hand, so that the change counts as
-    written."""
+    written; TABLES: those of VMs and moves by default."""
     db.create_function("row_sum", -1, row_sum)
-    for table in "vm", "move":
+    for table in tables or ("vm", "move"):
         names = [row[0] for row in db.execute(f"SELECT name FROM pragma_table_info('{table}')")]
         names.remove("sum")
         db.execute(f"UPDATE {table} SET sum = row_sum({', '.join(names)})")
