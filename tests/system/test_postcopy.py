@@ -6,7 +6,6 @@ import signal
 import subprocess
 
 from lib import procs, settings
-from lib.long_form import only_full
 from lib.qmp import Qmp
 from lib.world import SystemTest
 
@@ -14,7 +13,6 @@ SLOW = 8 << 20          # bytes/s: less than the guest changes, so that pre-copy
 PASS = 16 << 20         # the same, and a pass takes four seconds
 HELD = 256 * 1024       # bytes/s in post-copy: only what the guest waits for comes sooner
 LINKS_KILLED = 3
-SWEEPS = 3              # over a guest's memory while it is fetched
 MULTIFD_SINCE = (10, 1)     # the QEMU that has post-copy together with multifd
 PREEMPT_SINCE = 8           # the source that may send requested pages over a connection of their own
 
@@ -25,9 +23,6 @@ FAST_GUEST = {"area": 64, "rate": 64, "static": 4, "memory_mib": 128}
 # Has more memory than QEMU's thread sends between two looks at whether it shall switch (50 ms); it
 # needs the last part, so that a move with it stays in fetch.
 SLOW_GUEST = {"area": 8, "rate": 6, "static": 8, "spare": 48, "memory_mib": 128}
-# Its dirty area (from 16 MiB on) is in one node and the rest in the other.
-NODES_GUEST = {"area": 16, "rate": 6, "static": 16, "spare": 12, "memory_mib": 64, "vcpus": 2,
-               "numa_nodes": [{"memory_mib": 32, "cpus": "0"}, {"memory_mib": 32, "cpus": "1"}]}
 
 
 class PostcopyTest(SystemTest):
@@ -112,16 +107,6 @@ class PostcopyTest(SystemTest):
         self.assertEqual(rows["postcopy-preempt"]["on"], settings.qemu_major() >= PREEMPT_SINCE, rows)
         self.a.api.post(f"/v1/moves/{move_id}/cancel")
         self.assert_runs_on(self.a)
-
-    # While little is sent, each page for which the guest waits ends a turn of QEMU's thread, and what
-    # comes next is of the other node.
-    @only_full
-    def test_pages_of_two_nodes_come_to_their_places(self):
-        self.start_guest(NODES_GUEST)
-        move_id = self.hold_fetch()
-        for _ in range(SWEEPS):
-            self.guest.console.wait_line(settings.seconds(20), "b")
-        self.let_go(move_id)
 
     # QEMU since 10.1 can do both; an older one would fail in the middle.
     def test_multifd_with_it_is_refused_or_works(self):
