@@ -19,8 +19,9 @@
 struct guest {
 	TAILQ_ENTRY(guest) link; /* in the order of names */
 	char name[ID_NAME_SIZE];
-	char *definition; /* what the next three were read from */
-	uint64_t memory_mib, vcpus;
+	char *definition; /* what the next five were read from */
+	uint64_t memory_mib, huge_page_mib, vcpus;
+	struct capacity_bound *bound; /* of its huge pages; CAPACITY_BOUND_MAX; NULL: none */
 	struct placement *placement; /* NULL: anywhere */
 	struct proc_id proc;         /* of `load' and `use' */
 	struct host_load load;
@@ -48,6 +49,7 @@ static void drop(struct guests *guests, struct guest *guest)
 {
 	TAILQ_REMOVE(&guests->list, guest, link);
 	free(guest->definition);
+	free(guest->bound);
 	free(guest->placement);
 	free(guest);
 }
@@ -102,6 +104,37 @@ static void read_placement(struct guest *guest, struct json_object *obj)
 		free(placement);
 }
 
+static void add_bound(struct guest *guest, size_t *count, struct json_object *obj, uint64_t mib)
+{
+	const char *nodes = json_get_str(obj, "host_nodes");
+
+	if (!nodes || !*nodes || *count == CAPACITY_BOUND_MAX)
+		return;
+	if (!guest->bound)
+		guest->bound = xcalloc(CAPACITY_BOUND_MAX, sizeof(*guest->bound));
+	snprintf(guest->bound[*count].nodes, sizeof(guest->bound[*count].nodes), "%s", nodes);
+	guest->bound[(*count)++].mib = mib;
+}
+
+/* As preflight/needs.c has it. */
+static void read_pages(struct guest *guest, struct json_object *def)
+{
+	struct json_object *backend = json_get_obj(def, "memory_backend");
+	struct json_object *nodes = list_of(def, "numa_nodes");
+	size_t count = 0;
+
+	free(TAKE_PTR(guest->bound));
+	guest->huge_page_mib = positive(json_get_int(backend, "huge_page_mib", 0));
+	if (!guest->huge_page_mib)
+		return;
+	add_bound(guest, &count, backend, guest->memory_mib);
+	for (size_t i = 0; i < json_count(nodes); i++) {
+		struct json_object *node = json_object_array_get_idx(nodes, i);
+
+		add_bound(guest, &count, node, positive(json_get_int(node, "memory_mib", 0)));
+	}
+}
+
 /* The text, because vm_def_of() would keep a struct for each VM. */
 static void read_definition(struct guest *guest, const char *definition)
 {
@@ -114,6 +147,7 @@ static void read_definition(struct guest *guest, const char *definition)
 	def = json_read_back(definition);
 	guest->memory_mib = positive(json_get_int(def, "memory_mib", 0)) +
 			    sum_of(list_of(def, "memory_devices"), "size_mib");
+	read_pages(guest, def);
 	guest->vcpus =
 		positive(json_get_int(def, "vcpus", 1)) + json_count(list_of(def, "vcpu_devices"));
 	read_placement(guest, json_get_obj(def, "placement"));
@@ -189,6 +223,12 @@ static void fill(const struct guest *guest, const struct vm *vm, struct capacity
 	snprintf(told->uuid, sizeof(told->uuid), "%s", vm_uuid(vm));
 	snprintf(told->state, sizeof(told->state), "%s", vm_state(vm));
 	told->memory_mib = guest->memory_mib;
+	told->huge_page_mib = guest->huge_page_mib;
+	while (guest->bound && told->huge_bound_count < CAPACITY_BOUND_MAX &&
+	       guest->bound[told->huge_bound_count].nodes[0]) {
+		told->huge_bound[told->huge_bound_count] = guest->bound[told->huge_bound_count];
+		told->huge_bound_count++;
+	}
 	told->vcpus = guest->vcpus;
 	told->load = guest->load.cores;
 	told->forecast_bytes =
@@ -244,7 +284,10 @@ static struct guest *find(struct guests *guests, struct guest *at, const char *n
 static void add_sum(struct guests_sum *sum, const struct guest *guest, const struct vm *vm)
 {
 	bool is_here = vm_role(vm) != VM_ROLE_INCOMING;
+	enum plan_pages pages = plan_pages_of(guest->huge_page_mib);
 
+	if (pages != PLAN_PAGES_COUNT)
+		sum->pages_mib[pages] += guest->memory_mib;
 	sum->guests++;
 	sum->here_mib += is_here ? guest->memory_mib : 0;
 	sum->incoming_mib += is_here ? 0 : guest->memory_mib;

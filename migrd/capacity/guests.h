@@ -23,6 +23,8 @@ typedef void guests_told_fn(void *data, struct capacity_vm_told *told);
 struct guests_sum {
 	uint64_t guests, stopped;
 	uint64_t here_mib, incoming_mib, resident_mib;
+	uint64_t pages_mib[PLAN_PAGES_COUNT]; /* of guests that are in such pages, here or incoming
+					       */
 	uint64_t vcpus;
 };
 /* HISTORY of the moves to a peer, for forecasts; NULL: none. */

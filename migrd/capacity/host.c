@@ -52,36 +52,118 @@ static uint64_t kib_of(const char *text, const char *word)
 	return value ? strtoull(value, NULL, 10) : 0;
 }
 
-/* "hugepages-2048kB" */
-static void add_huge(const char *sys, const char *name, struct host_memory_found *found)
+static uint64_t count_of(const char *dir, const char *name)
 {
-	static const char prefix[] = "hugepages-";
-	uint64_t kib = strncmp(name, prefix, strlen(prefix)) == 0
-			       ? strtoull(name + strlen(prefix), NULL, 10)
-			       : 0;
-	CLEANUP(free_charp) char *all = NULL;
-	CLEANUP(free_charp) char *unused = NULL;
-	CLEANUP(free_charp) char *dir = xasprintf("%s/kernel/mm/hugepages/%s", sys, name);
+	CLEANUP(free_charp) char *text = read_text(dir, name);
 
-	if (!kib)
-		return;
-	all = read_text(dir, "nr_hugepages");
-	unused = read_text(dir, "free_hugepages");
-	found->huge_total_mib += all ? strtoull(all, NULL, 10) * kib / 1024 : 0;
-	found->huge_free_mib += unused ? strtoull(unused, NULL, 10) * kib / 1024 : 0;
+	return text ? strtoull(text, NULL, 10) : 0;
 }
 
-static void look_at_huge(const char *sys, struct host_memory_found *found)
+static uint64_t less(uint64_t from, uint64_t what)
 {
-	CLEANUP(free_charp) char *path = xasprintf("%s/kernel/mm/hugepages", sys);
+	return from > what ? from - what : 0;
+}
+
+static void insert_huge(struct host_memory_found *found, struct capacity_huge huge)
+{
+	size_t at = found->huge_count;
+
+	if (at == CAPACITY_HUGE_MAX)
+		return;
+	for (; at > 0 && found->huge[at - 1].page_mib > huge.page_mib; at--)
+		found->huge[at] = found->huge[at - 1];
+	found->huge[at] = huge;
+	found->huge_count++;
+}
+
+/* Calls FN with the size in KiB and the directory of each "hugepages-2048kB" of DIR. */
+static void each_huge(const char *dir, unsigned node, struct host_memory_found *found,
+		      void (*fn)(const char *dir, uint64_t kib, unsigned node,
+				 struct host_memory_found *found))
+{
+	static const char prefix[] = "hugepages-";
+	DIR *list = opendir(dir);
+	const struct dirent *entry;
+
+	if (!list)
+		return;
+	while ((entry = readdir(list))) {
+		CLEANUP(free_charp) char *path = xasprintf("%s/%s", dir, entry->d_name);
+		uint64_t kib = strncmp(entry->d_name, prefix, strlen(prefix)) == 0
+				       ? strtoull(entry->d_name + strlen(prefix), NULL, 10)
+				       : 0;
+
+		if (kib)
+			fn(path, kib, node, found);
+	}
+	closedir(list);
+}
+
+static void add_huge(const char *dir, uint64_t kib, unsigned unused_node,
+		     struct host_memory_found *found)
+{
+	uint64_t all = count_of(dir, "nr_hugepages"), unused = count_of(dir, "free_hugepages");
+	uint64_t may_make =
+		less(count_of(dir, "nr_overcommit_hugepages"), count_of(dir, "surplus_hugepages"));
+
+	(void)unused_node;
+	found->huge_total_mib += all * kib / 1024;
+	found->huge_free_mib += unused * kib / 1024;
+	if (kib < 1024)
+		return;
+	unused = less(unused, count_of(dir, "resv_hugepages"));
+	insert_huge(found, (struct capacity_huge){ .page_mib = kib / 1024,
+						   .total = (all + may_make) * kib / 1024,
+						   .free = (unused + may_make) * kib / 1024 });
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	const struct capacity_huge_node *left = a, *right = b;
+
+	if (left->node != right->node)
+		return left->node < right->node ? -1 : 1;
+	return (left->page_mib > right->page_mib) - (left->page_mib < right->page_mib);
+}
+
+static void add_huge_node(const char *dir, uint64_t kib, unsigned node,
+			  struct host_memory_found *found)
+{
+	if (kib < 1024 || found->huge_node_count == CAPACITY_NODES_MAX)
+		return;
+	found->huge_nodes[found->huge_node_count++] = (struct capacity_huge_node){
+		.node = node,
+		.page_mib = kib / 1024,
+		.free = count_of(dir, "free_hugepages") * kib / 1024,
+	};
+}
+
+static void look_at_nodes(const char *sys, struct host_memory_found *found)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/devices/system/node", sys);
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
 
 	if (!dir)
 		return;
-	while ((entry = readdir(dir)))
-		add_huge(sys, entry->d_name, found);
+	while ((entry = readdir(dir))) {
+		CLEANUP(free_charp) char *huge = xasprintf("%s/%s/hugepages", path, entry->d_name);
+		unsigned node;
+
+		if (sscanf(entry->d_name, "node%u", &node) == 1)
+			each_huge(huge, node, found, add_huge_node);
+	}
 	closedir(dir);
+	qsort(found->huge_nodes, found->huge_node_count, sizeof(found->huge_nodes[0]),
+	      compare_nodes);
+}
+
+static void look_at_huge(const char *sys, struct host_memory_found *found)
+{
+	CLEANUP(free_charp) char *path = xasprintf("%s/kernel/mm/hugepages", sys);
+
+	each_huge(path, 0, found, add_huge);
+	look_at_nodes(sys, found);
 }
 
 struct host_memory_found host_memory_look(const struct host_roots *roots)

@@ -2,8 +2,9 @@
 /* capacity/host.h -- what the kernel tells of this host: memory, cores, their use, pressure, links.
  *
  * Sources: proc(5) for meminfo and stat; the kernel's Documentation/accounting/psi.rst and
- * Documentation/admin-guide/mm/hugetlbpage.rst; Documentation/ABI/testing/sysfs-class-net.
- * All files but those of interfaces are made by the kernel without waiting.  Thread: any.
+ * Documentation/admin-guide/mm/hugetlbpage.rst; Documentation/ABI/stable/sysfs-devices-node;
+ * Documentation/ABI/testing/sysfs-class-net. All files but those of interfaces are made by the
+ * kernel without waiting.  Thread: any.
  */
 #ifndef MIGRD_CAPACITY_HOST_H
 #define MIGRD_CAPACITY_HOST_H
@@ -22,6 +23,11 @@ extern const struct host_roots host_roots_default;
 struct host_memory_found {
 	uint64_t total_mib, available_mib;      /* 0: not told */
 	uint64_t huge_total_mib, huge_free_mib; /* of all sizes of pages */
+	/* Of each size, the smallest first; `reserved' is 0.  Sizes below 1 MiB are left out. */
+	struct capacity_huge huge[CAPACITY_HUGE_MAX];
+	size_t huge_count;
+	struct capacity_huge_node huge_nodes[CAPACITY_NODES_MAX]; /* by node, then by size */
+	size_t huge_node_count;
 };
 struct host_memory_found host_memory_look(const struct host_roots *roots);
 /* Memory that neither is available nor holds guests, in steps of a 64th of all.  RESIDENT_MIB: of

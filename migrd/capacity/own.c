@@ -111,6 +111,26 @@ void own_free(struct own *own)
 /* ---- the host ---------------------------------------------------------------------------------
  */
 
+/* What a guest that is on its way here has not mapped yet is free still, so the reserved pages come
+ * out too few by as much, and never too many. */
+static void add_huge(const struct host_memory_found *found, const struct guests_sum *sum,
+		     struct capacity_memory *ret)
+{
+	ret->has_huge = true;
+	ret->huge_count = found->huge_count;
+	ret->huge_node_count = found->huge_node_count;
+	memcpy(ret->huge_nodes, found->huge_nodes, sizeof(ret->huge_nodes));
+	for (size_t i = 0; i < found->huge_count; i++) {
+		struct capacity_huge *huge = &ret->huge[i];
+		enum plan_pages pages = plan_pages_of(found->huge[i].page_mib);
+		uint64_t guests = pages != PLAN_PAGES_COUNT ? sum->pages_mib[pages] : 0;
+
+		*huge = found->huge[i];
+		huge->reserved =
+			huge->total > huge->free + guests ? huge->total - huge->free - guests : 0;
+	}
+}
+
 static void add_memory(const struct own *own, const struct guests_sum *sum,
 		       struct capacity_memory *ret)
 {
@@ -126,6 +146,7 @@ static void add_memory(const struct own *own, const struct guests_sum *sum,
 		.huge_total = found.huge_total_mib,
 		.huge_free = found.huge_free_mib,
 	};
+	add_huge(&found, sum, ret);
 }
 
 static void add_cpus(struct own *own, uint64_t now_ms, struct capacity_figures *ret)

@@ -99,6 +99,29 @@ static double gbps_of(uint64_t bytes_per_s)
 	return bytes_per_s ? fmax((double)bytes_per_s * 8 / 1e9, GBPS_MIN) : GUESS_GBPS;
 }
 
+static uint64_t less(uint64_t from, uint64_t what)
+{
+	return from > what ? from - what : 0;
+}
+
+/* By kinds of pages, if the host tells it.  Huge pages that the kernel may still make are made of
+ * ordinary memory. */
+static void add_pages(const struct capacity_memory *memory, struct plan_host *ret)
+{
+	uint64_t all = ret->mem_mib - ret->reserved_mib;
+
+	ret->knows_pages = memory->has_huge;
+	ret->pages_mib[PLAN_PAGES_ORDINARY] = less(all, memory->huge_total);
+	for (size_t i = 0; i < memory->huge_count; i++) {
+		const struct capacity_huge *huge = &memory->huge[i];
+		enum plan_pages pages = plan_pages_of(huge->page_mib);
+		uint64_t mib = less(huge->total, huge->reserved);
+
+		if (pages != PLAN_PAGES_ORDINARY && pages != PLAN_PAGES_COUNT)
+			ret->pages_mib[pages] = mib < ret->mem_mib ? mib : ret->mem_mib;
+	}
+}
+
 static struct plan_host plan_host_of(const struct capacity_host *host, const struct place *place)
 {
 	const struct capacity_figures *figures = host->told ? &host->told->figures : NULL;
@@ -113,9 +136,11 @@ static struct plan_host plan_host_of(const struct capacity_host *host, const str
 	ret.mem_mib = figures->memory_mib.total;
 	ret.reserved_mib = figures->memory_mib.reserved < ret.mem_mib ? figures->memory_mib.reserved
 								      : ret.mem_mib;
+	add_pages(&figures->memory_mib, &ret);
 	ret.cpus = figures->cores;
 	ret.nic_gbps = fmin(gbps_of(figures->link_bytes_per_s), PLAN_RATE_MAX);
 	ret.rack = figures->rack[0] ? figures->rack : NULL;
+	ret.nodes = place->told->nodes;
 	ret.labels = place->told->labels;
 	ret.hold = host->told->hold[0] ? host->told->hold : NULL;
 	return ret;
@@ -198,8 +223,12 @@ static void add_vm(struct capacity_picture *picture, size_t at, size_t host,
 	const struct plan_names pins = pins_of(picture, known, &vm->pins);
 	const char *why = vm->why;
 
+	enum plan_pages pages = plan_pages_of(vm->huge_page_mib);
+
 	if (!why && vm->pins.count && !pins.count)
 		why = "it is pinned to hosts that are not known here";
+	if (!why && pages == PLAN_PAGES_COUNT)
+		why = "its memory is in huge pages of a size that is not known here";
 	picture->vms[at] = (struct capacity_vm){
 		.name = vm->name,
 		.uuid = vm->uuid,
@@ -212,6 +241,8 @@ static void add_vm(struct capacity_picture *picture, size_t at, size_t host,
 		.name = name_of(picture, names, vm->name, picture->hosts[host].id),
 		.host = picture->hosts[host].id,
 		.mem_mib = vm->memory_mib,
+		.pages = pages == PLAN_PAGES_COUNT ? PLAN_PAGES_ORDINARY : pages,
+		.bounds = vm->bounds,
 		.vcpus = vm->vcpus,
 		.cpu_load = vm->load,
 		.dirty_mibps = fmin((double)vm->dirty_bytes_per_s / (1 << 20), PLAN_RATE_MAX),

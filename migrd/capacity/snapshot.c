@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number_list.h"
 
 _Static_assert(CAPACITY_MEM_MAX_MIB == PLAN_MEM_MAX_MIB && CAPACITY_CPUS_MAX == PLAN_CPUS_MAX &&
 		       LABELS_MAX <= PLAN_LABELS_MAX && PLACEMENT_LABELS_MAX <= PLAN_LABELS_MAX &&
@@ -65,6 +66,45 @@ static struct plan_names take_pins(struct snapshot *snapshot, const struct place
 	return (struct plan_names){ list, placement->pin_count };
 }
 
+/* One with a node that plans do not know is of none: the destination decides. */
+static struct plan_bounds take_bounds(struct snapshot *snapshot,
+				      const struct capacity_vm_told *told)
+{
+	struct plan_bound *list;
+
+	if (!told->huge_bound_count)
+		return (struct plan_bounds){ NULL, 0 };
+	list = take(snapshot, told->huge_bound_count * sizeof(*list));
+	for (size_t i = 0; i < told->huge_bound_count; i++) {
+		struct number_list nodes = { 0 };
+
+		number_list_parse(told->huge_bound[i].nodes, &nodes);
+		if (number_list_count(&nodes) == (size_t)__builtin_popcountll(nodes.words[0]))
+			list[i] = (struct plan_bound){ nodes.words[0], told->huge_bound[i].mib };
+	}
+	return (struct plan_bounds){ list, told->huge_bound_count };
+}
+
+static struct plan_nodes take_nodes(struct snapshot *snapshot, const struct capacity_memory *memory)
+{
+	struct plan_nodes nodes = { NULL, 0 };
+	struct plan_node *list;
+
+	if (!memory->huge_node_count)
+		return nodes;
+	list = take(snapshot, memory->huge_node_count * sizeof(*list));
+	for (size_t i = 0; i < memory->huge_node_count; i++) {
+		const struct capacity_huge_node *node = &memory->huge_nodes[i];
+		enum plan_pages pages = plan_pages_of(node->page_mib);
+
+		if (node->node >= PLAN_NODES_MAX || pages == PLAN_PAGES_COUNT)
+			continue;
+		list[nodes.count++] = (struct plan_node){ (unsigned)node->node, pages, node->free };
+	}
+	nodes.list = list;
+	return nodes;
+}
+
 /* ---- life ---------------------------------------------------------------------- */
 
 struct snapshot *snapshot_new(void)
@@ -97,6 +137,7 @@ void snapshot_set_host(struct snapshot *snapshot, const struct capacity_told *ho
 {
 	snapshot->host = *host;
 	snapshot->labels = take_labels(snapshot, host->figures.labels);
+	snapshot->nodes = take_nodes(snapshot, &host->figures.memory_mib);
 }
 
 static struct snapshot_vm *next_vm(struct snapshot *snapshot)
@@ -127,6 +168,7 @@ void snapshot_add(struct snapshot *snapshot, const struct capacity_vm_told *told
 		.group = take_text(snapshot, placement->group),
 		.affinity = take_text(snapshot, placement->affinity),
 		.memory_mib = told->memory_mib,
+		.huge_page_mib = told->huge_page_mib,
 		.vcpus = told->vcpus,
 		.dirty_bytes_per_s = told->has_dirty ? told->dirty_bytes_per_s : 0,
 		.forecast_bytes = told->forecast_bytes,
@@ -135,6 +177,7 @@ void snapshot_add(struct snapshot *snapshot, const struct capacity_vm_told *told
 		.forbids = take_labels(snapshot, placement->forbids),
 		.prefers = take_labels(snapshot, placement->prefers),
 		.pins = take_pins(snapshot, placement),
+		.bounds = take_bounds(snapshot, told),
 		.priority = (unsigned)placement->priority,
 		.on_evacuation = (enum placement_evacuation)placement->on_evacuation,
 		.text = take_text(snapshot, json_text(obj, NULL)),

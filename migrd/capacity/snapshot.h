@@ -16,10 +16,11 @@ struct snapshot_vm {
 	char state[CAPACITY_WORD_SIZE];
 	const char *why, *hold; /* not movable; no automaton may move it */
 	const char *group, *affinity;
-	uint64_t memory_mib, vcpus, dirty_bytes_per_s, forecast_bytes;
+	uint64_t memory_mib, huge_page_mib, vcpus, dirty_bytes_per_s, forecast_bytes;
 	double load;
 	struct plan_labels requires, forbids, prefers;
 	struct plan_names pins;
+	struct plan_bounds bounds;
 	unsigned priority;
 	enum placement_evacuation on_evacuation;
 	const char *text; /* as JSON, by capacity_vm_told_fields */
@@ -29,6 +30,7 @@ struct snapshot {
 	unsigned refs;
 	struct capacity_told host;
 	struct plan_labels labels; /* of the host */
+	struct plan_nodes nodes;   /* likewise */
 	struct snapshot_vm *vms;   /* in the order in which they were added */
 	size_t vm_count, vm_size;
 	size_t bytes; /* of memory */

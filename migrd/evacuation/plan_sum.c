@@ -39,6 +39,8 @@ static void sum_host(struct sum *sum, const struct plan_host *host, bool is_own)
 {
 	sum_text(sum, host->name);
 	sum_uint(sum, host->mem_mib);
+	sum_uint(sum, host->pages_mib[PLAN_PAGES_2M]);
+	sum_uint(sum, host->pages_mib[PLAN_PAGES_1G]);
 	sum_uint(sum, host->cpus);
 	sum_text(sum, host->rack);
 	sum_uint(sum, is_own ? 0 : host->state);
@@ -51,6 +53,7 @@ static void sum_vm(struct sum *sum, const struct plan_vm *vm, const struct capac
 	sum_text(sum, told->uuid);
 	sum_text(sum, vm->host);
 	sum_uint(sum, vm->mem_mib);
+	sum_uint(sum, vm->pages);
 	sum_uint(sum, vm->vcpus);
 	sum_text(sum, vm->group);
 	sum_text(sum, vm->affinity);

@@ -119,6 +119,30 @@ static bool add_optional(const struct reading *reading, const char *what, struct
 	return true;
 }
 
+static bool check_pages(const struct reading *reading, const struct plan_host *host)
+{
+	for (unsigned pages = 0; pages < PLAN_PAGES_COUNT; pages++)
+		if (!check_count(reading, "the memory in pages of one size", host->pages_mib[pages],
+				 0, host->mem_mib))
+			return false;
+	for (size_t i = 0; i < host->nodes.count; i++)
+		if (!check_count(reading, "the NUMA node", host->nodes.list[i].node, 0,
+				 PLAN_NODES_MAX - 1) ||
+		    !check_count(reading, "the free huge pages", host->nodes.list[i].free_mib, 0,
+				 PLAN_MEM_MAX_MIB))
+			return false;
+	return true;
+}
+
+static bool check_bounds(const struct reading *reading, const struct plan_vm *vm)
+{
+	for (size_t i = 0; i < vm->bounds.count; i++)
+		if (!check_count(reading, "the memory on NUMA nodes", vm->bounds.list[i].mib, 0,
+				 PLAN_MEM_MAX_MIB))
+			return false;
+	return true;
+}
+
 static bool add_host(struct reading *reading, const struct plan_host *host)
 {
 	struct plan_cluster *cluster = reading->cluster;
@@ -127,6 +151,7 @@ static bool add_host(struct reading *reading, const struct plan_host *host)
 	if (!check_name(reading, "the name", host->name) ||
 	    !check_count(reading, "the memory", host->mem_mib, 1, PLAN_MEM_MAX_MIB) ||
 	    !check_count(reading, "the reserved memory", host->reserved_mib, 0, host->mem_mib) ||
+	    !check_pages(reading, host) ||
 	    !check_count(reading, "the number of CPUs", host->cpus, 1, PLAN_CPUS_MAX) ||
 	    !check_number(reading, "the link in Gbit/s", host->nic_gbps, 1e-6, PLAN_RATE_MAX) ||
 	    !add_optional(reading, "the rack", &cluster->rack_names, host->rack, &ids->rack) ||
@@ -144,6 +169,8 @@ static bool add_vm(struct reading *reading, const struct plan_vm *vm)
 
 	if (!check_name(reading, "the name", vm->name) ||
 	    !check_count(reading, "the memory", vm->mem_mib, 0, PLAN_MEM_MAX_MIB) ||
+	    !check_count(reading, "the kind of pages", vm->pages, 0, PLAN_PAGES_COUNT - 1) ||
+	    !check_bounds(reading, vm) ||
 	    !check_count(reading, "the number of vCPUs", vm->vcpus, 0, PLAN_CPUS_MAX) ||
 	    !check_number(reading, "the load", vm->cpu_load, 0, PLAN_CPUS_MAX) ||
 	    !check_number(reading, "the dirty rate", vm->dirty_mibps, 0, PLAN_RATE_MAX) ||
@@ -292,9 +319,25 @@ uint32_t plan_find_host(const struct plan_cluster *cluster, const char *name)
 
 /* ---- what follows from the input ------------------------------------------- */
 
-uint64_t plan_capacity_mib(const struct plan_host *host)
+enum plan_pages plan_pages_of(uint64_t page_mib)
 {
-	return host->mem_mib - host->reserved_mib;
+	static const uint64_t sizes[PLAN_PAGES_COUNT] = { 0, 2, 1024 };
+	unsigned pages = 0;
+
+	while (pages < PLAN_PAGES_COUNT && sizes[pages] != page_mib)
+		pages++;
+	return (enum plan_pages)pages;
+}
+
+unsigned plan_pages_over(const struct plan_host *host, const struct plan_use *use)
+{
+	unsigned count = 0;
+
+	if (!host->knows_pages)
+		return use->mem_mib > plan_capacity_mib(host);
+	for (unsigned pages = 0; pages < PLAN_PAGES_COUNT; pages++)
+		count += use->pages_mib[pages] > host->pages_mib[pages];
+	return count;
 }
 
 double plan_send_mib(const struct plan_vm *vm)

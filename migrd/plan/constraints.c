@@ -9,6 +9,7 @@ struct candidate {
 	const struct plan_state *state;
 	const struct plan_vm *vm;
 	const struct plan_vm_ids *vm_ids;
+	uint32_t number_of_vm;
 	uint32_t at;     /* where the VM is */
 	uint32_t number; /* of the host */
 	const struct plan_host *host;
@@ -24,6 +25,7 @@ static struct candidate candidate_of(const struct plan_state *state, uint32_t vm
 		.state = state,
 		.vm = &cluster->vms[vm],
 		.vm_ids = &cluster->vm_ids[vm],
+		.number_of_vm = vm,
 		.at = state->at[vm],
 		.number = host,
 		.host = &cluster->hosts[host],
@@ -117,6 +119,57 @@ static void explain_forbidden(const struct candidate *c, struct strbuf *out)
 		      first_label(c, &c->vm_ids->forbids, true), out);
 }
 
+static const char *const page_names[PLAN_PAGES_COUNT] = {
+	[PLAN_PAGES_ORDINARY] = "memory",
+	[PLAN_PAGES_2M] = "huge pages of 2 MiB",
+	[PLAN_PAGES_1G] = "huge pages of 1 GiB",
+};
+
+/* All of them together would be too few. */
+static bool allows_pages(const struct candidate *c)
+{
+	return c->vm->pages == PLAN_PAGES_ORDINARY || !c->host->knows_pages ||
+	       c->vm->mem_mib <= plan_pages_mib(c->host, c->vm->pages);
+}
+
+static void explain_pages(const struct candidate *c, struct strbuf *out)
+{
+	uint64_t has = plan_pages_mib(c->host, c->vm->pages);
+
+	strbuf_addf(out, "%s: %" PRIu64 " MiB are wanted, and it has %" PRIu64 " for VMs",
+		    page_names[c->vm->pages], c->vm->mem_mib, has);
+}
+
+static bool allows_nodes(const struct candidate *c)
+{
+	struct plan_shortage unused;
+
+	return !plan_nodes_are_short(c->state, c->number_of_vm, c->number, true, &unused);
+}
+
+static void explain_nodes_with(const struct candidate *c, bool alone, struct strbuf *out)
+{
+	struct plan_shortage shortage;
+	const char *before = "";
+
+	if (!plan_nodes_are_short(c->state, c->number_of_vm, c->number, alone, &shortage))
+		return;
+	strbuf_addf(out, "%s on its NUMA node ", page_names[c->vm->pages]);
+	for (unsigned node = 0; node < PLAN_NODES_MAX; node++) {
+		if (!(shortage.nodes & UINT64_C(1) << node))
+			continue;
+		strbuf_addf(out, "%s%u", before, node);
+		before = ", ";
+	}
+	strbuf_addf(out, ": %" PRIu64 " MiB are wanted, %" PRIu64 " are free", shortage.wanted_mib,
+		    shortage.free_mib);
+}
+
+static void explain_nodes(const struct candidate *c, struct strbuf *out)
+{
+	explain_nodes_with(c, true, out);
+}
+
 /* ---- must: because of the VMs that are there ------------------------------- */
 
 static bool allows_group(const struct candidate *c)
@@ -138,16 +191,29 @@ static void explain_group(const struct candidate *c, struct strbuf *out)
 
 static bool allows_memory(const struct candidate *c)
 {
-	return c->use->mem_mib + c->vm->mem_mib <= plan_capacity_mib(c->host);
+	return plan_pages_used_mib(c->host, c->use, c->vm->pages) + c->vm->mem_mib <=
+	       plan_pages_mib(c->host, c->vm->pages);
 }
 
 static void explain_memory(const struct candidate *c, struct strbuf *out)
 {
-	uint64_t capacity = plan_capacity_mib(c->host);
+	enum plan_pages pages = c->vm->pages;
+	uint64_t all = plan_pages_mib(c->host, pages);
+	uint64_t used = plan_pages_used_mib(c->host, c->use, pages);
 
-	strbuf_addf(out, "memory: %" PRIu64 " MiB are wanted, %" PRIu64 " of %" PRIu64 " are free",
-		    c->vm->mem_mib, capacity > c->use->mem_mib ? capacity - c->use->mem_mib : 0,
-		    capacity);
+	strbuf_addf(out, "%s: %" PRIu64 " MiB are wanted, %" PRIu64 " of %" PRIu64 " are free",
+		    page_names[c->host->knows_pages ? pages : PLAN_PAGES_ORDINARY], c->vm->mem_mib,
+		    all > used ? all - used : 0, all);
+}
+
+static bool allows_nodes_beside(const struct candidate *c)
+{
+	return plan_has_nodes(c->state, c->number_of_vm, c->number);
+}
+
+static void explain_nodes_beside(const struct candidate *c, struct strbuf *out)
+{
+	explain_nodes_with(c, false, out);
 }
 
 /* With room for the error of a ratio that is no binary fraction. */
@@ -179,10 +245,21 @@ static const struct {
 	{ true, "not one to which it is pinned", allows_pins, explain_pins },
 	{ true, "without a label that it requires", allows_required, explain_required },
 	{ true, "with a label that it forbids", allows_forbidden, explain_forbidden },
+	{ true, "without so many huge pages", allows_pages, explain_pages },
+	{ true, "without so many huge pages on its NUMA nodes", allows_nodes, explain_nodes },
 	{ false, "with a VM of its group", allows_group, explain_group },
+	{ false, "with too few huge pages on its NUMA nodes", allows_nodes_beside,
+	  explain_nodes_beside },
 	{ false, "with too little memory free", allows_memory, explain_memory },
 	{ false, "with too few vCPUs free", allows_vcpus, explain_vcpus },
 };
+
+bool plan_has_nodes(const struct plan_state *state, uint32_t vm, uint32_t host)
+{
+	struct plan_shortage unused;
+
+	return !plan_nodes_are_short(state, vm, host, false, &unused);
+}
 
 bool plan_fits(const struct plan_state *state, uint32_t vm, uint32_t host)
 {

@@ -158,7 +158,7 @@ static void make_room(struct order *order)
 
 static bool is_over(const struct plan_cluster *cluster, uint32_t host, const struct plan_use *use)
 {
-	return use->mem_mib > plan_capacity_mib(&cluster->hosts[host]) ||
+	return plan_pages_over(&cluster->hosts[host], use) ||
 	       (double)use->vcpus >
 		       cluster->limits.vcpu_ratio * (double)cluster->hosts[host].cpus + 1e-9;
 }

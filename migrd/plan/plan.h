@@ -35,6 +35,7 @@
 #define PLAN_PINS_MAX     1000
 #define PLAN_MEM_MAX_MIB  (1u << 30)
 #define PLAN_CPUS_MAX     100000
+#define PLAN_NODES_MAX    64 /* NUMA nodes of a host; bits of a plan_bound */
 #define PLAN_PRIORITY_MAX 7
 #define PLAN_PER_HOST_MAX 1000 /* moves at a time */
 #define PLAN_RATE_MAX     1e6  /* Gbit/s, MiB/s, vCPUs a core */
@@ -61,9 +62,37 @@ enum plan_host_state {
 	PLAN_HOST_OFFLINE,  /* nothing can be moved from it either */
 };
 
+/* What the memory of a VM is made of.  Huge pages are set aside, so what is free of one kind is of
+ * no use for another. */
+enum plan_pages { PLAN_PAGES_ORDINARY, PLAN_PAGES_2M, PLAN_PAGES_1G, PLAN_PAGES_COUNT };
+
+/* Huge pages of a NUMA node of a host. */
+struct plan_node {
+	unsigned node; /* below PLAN_NODES_MAX; others are left out */
+	enum plan_pages pages;
+	uint64_t free_mib; /* now, beside the VMs that are there */
+};
+struct plan_nodes {
+	const struct plan_node *list;
+	size_t count;
+};
+
+/* Memory of a VM that comes from these NUMA nodes of its host, and from no others. */
+struct plan_bound {
+	uint64_t nodes; /* bits */
+	uint64_t mib;
+};
+struct plan_bounds {
+	const struct plan_bound *list;
+	size_t count;
+};
+
 struct plan_host {
 	const char *name;
 	uint64_t mem_mib, reserved_mib; /* reserved: of it, not for VMs */
+	bool knows_pages;               /* false: VMs of all kinds share the memory */
+	uint64_t pages_mib[PLAN_PAGES_COUNT]; /* for VMs of each kind */
+	struct plan_nodes nodes;              /* if knows_pages */
 	uint64_t cpus;                  /* cores */
 	double nic_gbps;                /* each way */
 	const char *rack;               /* NULL: none is known */
@@ -76,7 +105,9 @@ struct plan_vm {
 	const char *name;
 	const char *host; /* where it runs */
 	uint64_t mem_mib, vcpus;
-	double cpu_load;    /* cores that it really uses */
+	enum plan_pages pages;     /* of all its memory */
+	struct plan_bounds bounds; /* looked at if it is in huge pages */
+	double cpu_load;           /* cores that it really uses */
 	double dirty_mibps; /* memory that it changes */
 	const char *group;  /* of which a host has one member at most, and a rack as few as can be;
 			     * NULL: none */
@@ -108,6 +139,8 @@ struct plan_input {
  * begins with the place, as "/vms/17". */
 struct plan_cluster *plan_cluster_new(const struct plan_input *input, struct err *err);
 void plan_cluster_free(struct plan_cluster *cluster);
+/* Of pages of so many MiB, 0 for no huge ones; PLAN_PAGES_COUNT: of no kind that plans know. */
+enum plan_pages plan_pages_of(uint64_t page_mib);
 /* PLAN_NOWHERE: there is none of that name. */
 uint32_t plan_find_host(const struct plan_cluster *cluster, const char *name);
 
@@ -138,6 +171,7 @@ struct plan_stay {
 struct plan_use {
 	uint64_t mem_mib, vcpus;
 	double cpu_load;
+	uint64_t pages_mib[PLAN_PAGES_COUNT]; /* mem_mib by kinds; not of worst and peak */
 };
 
 /* Of one host.  worst: the most of each at any moment of the moves' times, with what is on its way

@@ -137,16 +137,24 @@ struct pool_lack pool_lack_of(const struct plan_state *state, uint32_t vm, uint3
 	double vcpus = state->cluster->limits.vcpu_ratio * (double)where->cpus + 1e-9;
 
 	return (struct pool_lack){
-		.mem_mib =
-			(int64_t)(use->mem_mib + what->mem_mib) - (int64_t)plan_capacity_mib(where),
+		.mem_mib = (int64_t)(plan_pages_used_mib(where, use, what->pages) + what->mem_mib) -
+			   (int64_t)plan_pages_mib(where, what->pages),
 		.vcpus = (int64_t)(use->vcpus + what->vcpus) -
 			 (int64_t)(vcpus < 1e18 ? vcpus : 1e18),
+		.is_any = !where->knows_pages,
+		.pages = what->pages,
 	};
+}
+
+/* Memory of the kind that lacks. */
+static int64_t given_mib(const struct pool_lack *lack, const struct plan_vm *leaving)
+{
+	return lack->is_any || leaving->pages == lack->pages ? (int64_t)leaving->mem_mib : 0;
 }
 
 static bool is_enough(struct pool_lack *lack, const struct plan_vm *leaving)
 {
-	lack->mem_mib -= (int64_t)leaving->mem_mib;
+	lack->mem_mib -= given_mib(lack, leaving);
 	lack->vcpus -= (int64_t)leaving->vcpus;
 	return lack->mem_mib <= 0 && lack->vcpus <= 0;
 }
@@ -187,8 +195,8 @@ static void add_giver(struct pool *pool, struct givers *givers, uint32_t vm, uin
 	};
 	if (givers->list[slot].is_new)
 		givers->list[slot].cost += OTHER_COST;
-	if ((int64_t)what->mem_mib > givers->most.mem_mib)
-		givers->most.mem_mib = (int64_t)what->mem_mib;
+	if (given_mib(&givers->most, what) > givers->most.mem_mib)
+		givers->most.mem_mib = given_mib(&givers->most, what);
 	if ((int64_t)what->vcpus > givers->most.vcpus)
 		givers->most.vcpus = (int64_t)what->vcpus;
 }
@@ -202,7 +210,10 @@ static bool list_givers(struct pool *pool, uint32_t vm, uint32_t host, struct gi
 	uint32_t seen = 0;
 
 	givers->count = 0;
-	givers->most = (struct pool_lack){ 0, 0 };
+	givers->most = (struct pool_lack){
+		.is_any = !state->cluster->hosts[host].knows_pages,
+		.pages = state->cluster->vms[vm].pages,
+	};
 	givers->new_max = pool->others_max - pool->task->others;
 	*ret_sister = PLAN_NOWHERE;
 	for (uint32_t other = state->first[host]; other != PLAN_NOWHERE;
@@ -270,7 +281,7 @@ static double worth_of(const struct pool *pool, const struct giver *giver,
 	double worth = 0;
 
 	if (lack->mem_mib > 0)
-		worth += fmin((double)vm->mem_mib / (double)lack->mem_mib, 1);
+		worth += fmin((double)given_mib(lack, vm) / (double)lack->mem_mib, 1);
 	if (lack->vcpus > 0)
 		worth += fmin((double)vm->vcpus / (double)lack->vcpus, 1);
 	return worth / (double)(giver->cost + 1);
@@ -378,7 +389,7 @@ static uint32_t list_hosts(struct pool *pool, uint32_t vm, uint32_t hosts[HOSTS_
 		uint32_t host = (start + i) % all, max = HOSTS_TRIED;
 		struct pool_lack lack;
 
-		if (!plan_may(state, vm, host))
+		if (!plan_may(state, vm, host) || !plan_has_nodes(state, vm, host))
 			continue;
 		lack = pool_lack_of(state, vm, host);
 		if (count >= HOSTS_TRIED / 2 && all > HOSTS_TRIED)
@@ -394,7 +405,7 @@ static uint32_t list_hosts(struct pool *pool, uint32_t vm, uint32_t hosts[HOSTS_
 	     tries--) {
 		uint32_t host = draw(pool, all);
 
-		if (plan_may(state, vm, host))
+		if (plan_may(state, vm, host) && plan_has_nodes(state, vm, host))
 			hosts[count++] = host;
 	}
 	return count;

@@ -29,6 +29,8 @@ struct pool {
 /* What a host lacks for a VM; negative: it has more. */
 struct pool_lack {
 	int64_t mem_mib, vcpus;
+	bool is_any; /* memory: any kind does; else that of PAGES */
+	enum plan_pages pages;
 };
 
 struct pool_lack pool_lack_of(const struct plan_state *state, uint32_t vm, uint32_t host);

@@ -42,7 +42,25 @@ struct plan_cluster {
 
 bool plan_ids_have(const struct plan_ids *ids, uint32_t id);
 /* MiB for VMs. */
-uint64_t plan_capacity_mib(const struct plan_host *host);
+static inline uint64_t plan_capacity_mib(const struct plan_host *host)
+{
+	return host->mem_mib - host->reserved_mib;
+}
+
+/* Memory for VMs that are in such pages, and how much of it they use. */
+static inline uint64_t plan_pages_mib(const struct plan_host *host, enum plan_pages pages)
+{
+	return host->knows_pages ? host->pages_mib[pages] : plan_capacity_mib(host);
+}
+
+static inline uint64_t plan_pages_used_mib(const struct plan_host *host, const struct plan_use *use,
+					   enum plan_pages pages)
+{
+	return host->knows_pages ? use->pages_mib[pages] : use->mem_mib;
+}
+
+/* Kinds of memory of which VMs use more than there is. */
+unsigned plan_pages_over(const struct plan_host *host, const struct plan_use *use);
 /* What a move of the VM sends. */
 double plan_send_mib(const struct plan_vm *vm);
 /* NULL: plans may move the VM.  Else why not. */
@@ -78,10 +96,22 @@ struct plan_score plan_score(const struct plan_state *state);
 void plan_use_add(struct plan_use *use, const struct plan_vm *vm);
 void plan_use_sub(struct plan_use *use, const struct plan_vm *vm);
 
+/* ---- nodes.c ---------------------------------------------------------------- */
+
+/* Huge pages that lack on the NUMA nodes of a host. */
+struct plan_shortage {
+	uint64_t nodes, wanted_mib, free_mib;
+};
+/* HOST lacks them for what VM has bound to its nodes; ALONE: whatever other VMs come there. */
+bool plan_nodes_are_short(const struct plan_state *state, uint32_t vm, uint32_t host, bool alone,
+			  struct plan_shortage *ret);
+
 /* ---- constraints ----------------------------------------------------------- */
 
 /* Looked at for a VM that is not on the host. */
 bool plan_fits(const struct plan_state *state, uint32_t vm, uint32_t host);
+/* Its NUMA nodes have the huge pages beside those that are there: no VM that leaves would help. */
+bool plan_has_nodes(const struct plan_state *state, uint32_t vm, uint32_t host);
 /* By what no other VM has to do with. */
 bool plan_may(const struct plan_state *state, uint32_t vm, uint32_t host);
 /* What the VM adds to the square of the imbalance there, and what it would rather have. */

@@ -23,6 +23,8 @@ static const char *const states[] = {
 struct host_row {
 	char *name, *rack, *hold;
 	uint64_t mem_mib, reserved_mib, cpus;
+	uint64_t huge_2m_mib, huge_1g_mib;
+	bool has_2m, has_1g;
 	double nic_gbps;
 	int state;
 	struct json_object *labels_json;
@@ -31,7 +33,7 @@ struct host_row {
 
 struct vm_row {
 	char *name, *host, *group, *affinity, *hold;
-	uint64_t mem_mib, vcpus, priority;
+	uint64_t mem_mib, vcpus, priority, huge_page_mib;
 	double cpu_load, dirty_mibps, forecast_mib;
 	double last_moved_s; /* has no part in a plan */
 	bool is_movable;
@@ -79,10 +81,19 @@ struct plan_file {
 		.nullable = true, __VA_ARGS__                                      \
 	}
 
+/* Of huge pages the format knows nothing: members "x-..." are allowed. */
+#define HUGE(key_, member_, has_)                                                             \
+	{                                                                                     \
+		.key = key_, .type = JSON_UINT, .offset = offsetof(struct host_row, member_), \
+		.present_offset = offsetof(struct host_row, has_), .max = PLAN_MEM_MAX_MIB    \
+	}
+
 static const struct json_field host_fields[] = {
 	NAME(struct host_row, name, .required = true),
 	COUNT(struct host_row, mem_mib, 1, PLAN_MEM_MAX_MIB, .required = true),
 	COUNT(struct host_row, reserved_mib, 0, PLAN_MEM_MAX_MIB),
+	HUGE("x-huge_2m_mib", huge_2m_mib, has_2m),
+	HUGE("x-huge_1g_mib", huge_1g_mib, has_1g),
 	COUNT(struct host_row, cpus, 1, PLAN_CPUS_MAX, .required = true),
 	NUMBER(struct host_row, nic_gbps, 0, (int64_t)PLAN_RATE_MAX, .required = true),
 	NAME(struct host_row, rack, .nullable = true),
@@ -100,6 +111,10 @@ static const struct json_field vm_fields[] = {
 	NAME(struct vm_row, host, .required = true),
 	COUNT(struct vm_row, mem_mib, 0, PLAN_MEM_MAX_MIB, .required = true),
 	COUNT(struct vm_row, vcpus, 0, PLAN_CPUS_MAX, .required = true),
+	{ .key = "x-huge_page_mib",
+	  .type = JSON_UINT,
+	  .offset = offsetof(struct vm_row, huge_page_mib),
+	  .max = 1024 },
 	NUMBER(struct vm_row, cpu_load, 0, PLAN_CPUS_MAX),
 	NUMBER(struct vm_row, dirty_mibps, 0, (int64_t)PLAN_RATE_MAX),
 	NAME(struct vm_row, group, .nullable = true),
@@ -141,15 +156,22 @@ static const struct json_field root_fields[] = {
 
 /* ---- members of objects ---------------------------------------------------- */
 
-/* Members "x-..." are of whoever writes them. */
-static void drop_foreign(struct json_object *obj)
+static bool is_of(const struct json_field *fields, const char *key)
+{
+	while (fields && fields->key && strcmp(fields->key, key) != 0)
+		fields++;
+	return fields && fields->key;
+}
+
+/* Members "x-..." that are not of FIELDS are of whoever writes them. */
+static void drop_foreign(struct json_object *obj, const struct json_field *fields)
 {
 	if (!json_object_is_type(obj, json_type_object))
 		return;
 	json_object_object_foreach(obj, key, value)
 	{
 		(void)value;
-		if (strncmp(key, "x-", 2) == 0)
+		if (strncmp(key, "x-", 2) == 0 && !is_of(fields, key))
 			json_object_object_del(obj, key);
 	}
 }
@@ -228,10 +250,28 @@ static struct plan_names read_names(struct json_object *obj, const struct place 
 
 /* ---- hosts and VMs --------------------------------------------------------- */
 
+/* A host that names none of them has no huge pages, or does not say so. */
+static void add_pages(const struct host_row *row, struct plan_host *host, const char *pointer,
+		      struct faults *faults)
+{
+	uint64_t huge_mib = row->huge_2m_mib + row->huge_1g_mib;
+	uint64_t reserved_mib = row->reserved_mib < row->mem_mib ? row->reserved_mib : row->mem_mib;
+
+	if (huge_mib > row->mem_mib - reserved_mib) {
+		FAULT(&((struct place){ pointer, "x-huge_2m_mib", faults }),
+		      "more huge pages than memory for VMs");
+		return;
+	}
+	host->knows_pages = row->has_2m || row->has_1g;
+	host->pages_mib[PLAN_PAGES_ORDINARY] = row->mem_mib - reserved_mib - huge_mib;
+	host->pages_mib[PLAN_PAGES_2M] = row->huge_2m_mib;
+	host->pages_mib[PLAN_PAGES_1G] = row->huge_1g_mib;
+}
+
 static void read_host(struct json_object *obj, struct host_row *row, struct plan_host *host,
 		      const char *pointer, struct faults *faults)
 {
-	drop_foreign(obj);
+	drop_foreign(obj, host_fields);
 	if (!json_decode(obj, host_fields, row, pointer, faults))
 		return;
 	*host = (struct plan_host){
@@ -246,6 +286,7 @@ static void read_host(struct json_object *obj, struct host_row *row, struct plan
 				      &(struct place){ pointer, "labels", faults }, &row->labels),
 		.hold = row->hold,
 	};
+	add_pages(row, host, pointer, faults);
 }
 
 static void read_vm(struct json_object *obj, struct vm_row *row, struct plan_vm *vm,
@@ -254,13 +295,17 @@ static void read_vm(struct json_object *obj, struct vm_row *row, struct plan_vm 
 	struct plan_label *unused = NULL;
 
 	row->is_movable = true;
-	drop_foreign(obj);
+	drop_foreign(obj, vm_fields);
 	if (!json_decode(obj, vm_fields, row, pointer, faults))
 		return;
+	if (plan_pages_of(row->huge_page_mib) == PLAN_PAGES_COUNT)
+		FAULT(&((struct place){ pointer, "x-huge_page_mib", faults }),
+		      "2 or 1024 is wanted");
 	*vm = (struct plan_vm){
 		.name = row->name,
 		.host = row->host,
 		.mem_mib = row->mem_mib,
+		.pages = plan_pages_of(row->huge_page_mib),
 		.vcpus = row->vcpus,
 		.cpu_load = row->cpu_load,
 		.dirty_mibps = row->dirty_mibps,
@@ -346,9 +391,9 @@ struct plan_file *plan_file_parse(const char *text, size_t len, struct faults *f
 					 .vcpu_ratio = 4, .out_per_host = 2, .in_per_host = 2 } };
 	struct plan_file *file = xnew(struct plan_file);
 
-	drop_foreign(tree);
+	drop_foreign(tree, NULL);
 	if (json_object_object_get_ex(tree, "limits", &limits))
-		drop_foreign(limits);
+		drop_foreign(limits, NULL);
 	if (tree && json_decode(tree, root_fields, &root, "", faults))
 		read_lists(file, &root, faults);
 	json_release(root_fields, &root);

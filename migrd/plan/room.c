@@ -28,8 +28,10 @@ static bool is_hopeless(const struct pool *pool, uint32_t vm, const struct plan_
 	for (uint32_t host = 0; host < cluster->host_count; host++) {
 		struct pool_lack lack = pool_lack_of(pool->state, vm, host);
 		const struct plan_use *use = &pool->state->use[host];
+		const struct plan_host *where = &cluster->hosts[host];
 
-		lack.mem_mib -= (int64_t)(use->mem_mib - fixed[host].mem_mib);
+		lack.mem_mib -= (int64_t)(plan_pages_used_mib(where, use, lack.pages) -
+					  plan_pages_used_mib(where, &fixed[host], lack.pages));
 		lack.vcpus -= (int64_t)(use->vcpus - fixed[host].vcpus);
 		if (lack.mem_mib <= 0 && lack.vcpus <= 0 && plan_may(pool->state, vm, host))
 			return false;
@@ -74,15 +76,16 @@ static uint64_t too_much(uint64_t *amounts, uint32_t count, double free)
 	return left;
 }
 
-/* What is free on all hosts together, beside those that are not of the task.  Who makes room takes
- * as much elsewhere. */
+/* What is free on all hosts together, beside those that are not of the task: memory of each kind,
+ * and vCPUs.  Who makes room takes as much elsewhere. */
 static void free_of_all(const struct plan_state *state, const struct plan_task *task,
-			double *ret_mib, double *ret_vcpus)
+			double ret_mib[PLAN_PAGES_COUNT], double *ret_vcpus)
 {
 	const struct plan_cluster *cluster = state->cluster;
 	struct plan_use *use = xcalloc(cluster->host_count, sizeof(*use));
 
-	*ret_mib = *ret_vcpus = 0;
+	memset(ret_mib, 0, PLAN_PAGES_COUNT * sizeof(*ret_mib));
+	*ret_vcpus = 0;
 	for (uint32_t vm = 0; vm < cluster->vm_count; vm++)
 		if (!task->is_todo[vm])
 			plan_use_add(&use[state->at[vm]], &cluster->vms[vm]);
@@ -91,7 +94,11 @@ static void free_of_all(const struct plan_state *state, const struct plan_task *
 
 		if (!plan_in_service(state, i) || host->hold)
 			continue;
-		*ret_mib += fmax((double)plan_capacity_mib(host) - (double)use[i].mem_mib, 0);
+		for (enum plan_pages pages = 0; pages < PLAN_PAGES_COUNT; pages++)
+			ret_mib[pages] +=
+				fmax((double)plan_pages_mib(host, pages) -
+					     (double)plan_pages_used_mib(host, &use[i], pages),
+				     0);
 		*ret_vcpus += fmax(cluster->limits.vcpu_ratio * (double)host->cpus + 1e-9 -
 					   (double)use[i].vcpus,
 				   0);
@@ -103,13 +110,18 @@ static void free_of_all(const struct plan_state *state, const struct plan_task *
 static uint64_t least_left(const struct plan_state *state, const struct plan_task *task)
 {
 	const struct plan_vm *vms = state->cluster->vms;
-	uint64_t *amounts = xcalloc(task->count + 1, sizeof(*amounts)), by_mem, by_vcpus;
-	double mib, vcpus;
+	uint64_t *amounts = xcalloc(task->count + 1, sizeof(*amounts)), by_mem = 0, by_vcpus;
+	double mib[PLAN_PAGES_COUNT], vcpus;
 
-	free_of_all(state, task, &mib, &vcpus);
-	for (uint32_t i = 0; i < task->count; i++)
-		amounts[i] = vms[task->todo[i]].mem_mib;
-	by_mem = too_much(amounts, task->count, mib);
+	free_of_all(state, task, mib, &vcpus);
+	for (enum plan_pages pages = 0; pages < PLAN_PAGES_COUNT; pages++) {
+		uint32_t count = 0;
+
+		for (uint32_t i = 0; i < task->count; i++)
+			if (vms[task->todo[i]].pages == pages)
+				amounts[count++] = vms[task->todo[i]].mem_mib;
+		by_mem += too_much(amounts, count, mib[pages]);
+	}
 	for (uint32_t i = 0; i < task->count; i++)
 		amounts[i] = vms[task->todo[i]].vcpus;
 	by_vcpus = too_much(amounts, task->count, vcpus);
@@ -147,9 +159,9 @@ static uint32_t sort_by_need(struct room *room)
 	struct need *needs = xcalloc(task->count + 1, sizeof(*needs));
 	struct plan_use *fixed;
 	uint32_t count = 0;
-	double mib, vcpus;
+	double mib[PLAN_PAGES_COUNT], vcpus;
 
-	free_of_all(state, task, &mib, &vcpus);
+	free_of_all(state, task, mib, &vcpus);
 	room->pool.others_max = task->others_max;
 	fixed = fixed_use(&room->pool);
 	for (uint32_t i = 0; i < task->count; i++) {
@@ -160,7 +172,7 @@ static uint32_t sort_by_need(struct room *room)
 			.vm = vm,
 			.is_hopeless = is_hopeless(&room->pool, vm, fixed),
 			.priority = what->priority,
-			.share = (double)what->mem_mib / fmax(mib, 1) +
+			.share = (double)what->mem_mib / fmax(mib[what->pages], 1) +
 				 (double)what->vcpus / fmax(vcpus, 1),
 		};
 		count += needs[i].is_hopeless;

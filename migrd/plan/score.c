@@ -65,7 +65,7 @@ static uint64_t too_many(const struct plan_state *state, uint32_t host)
 {
 	const struct plan_cluster *cluster = state->cluster;
 	const struct plan_use *use = &state->use[host];
-	uint64_t count = use->mem_mib > plan_capacity_mib(&cluster->hosts[host]);
+	uint64_t count = plan_pages_over(&cluster->hosts[host], use);
 
 	count += (double)use->vcpus >
 		 cluster->limits.vcpu_ratio * (double)cluster->hosts[host].cpus + 1e-9;

@@ -14,6 +14,7 @@ bool plan_in_service(const struct plan_state *state, uint32_t host)
 void plan_use_add(struct plan_use *use, const struct plan_vm *vm)
 {
 	use->mem_mib += vm->mem_mib;
+	use->pages_mib[vm->pages] += vm->mem_mib;
 	use->vcpus += vm->vcpus;
 	use->cpu_load += vm->cpu_load;
 }
@@ -21,6 +22,7 @@ void plan_use_add(struct plan_use *use, const struct plan_vm *vm)
 void plan_use_sub(struct plan_use *use, const struct plan_vm *vm)
 {
 	use->mem_mib -= vm->mem_mib;
+	use->pages_mib[vm->pages] -= vm->mem_mib;
 	use->vcpus -= vm->vcpus;
 	use->cpu_load -= vm->cpu_load;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number_list.h"
 
 #define LOAD_MAX CAPACITY_CPUS_MAX
 #define RATE_MAX (INT64_C(1) << 53)
@@ -49,6 +50,25 @@ static bool check_uuid(const char *value, const char **ret_why)
 
 /* ---- a host ---------------------------------------------------------------- */
 
+#define HUGE(member, help) COUNT(struct capacity_huge, member, CAPACITY_MEM_MAX_MIB, help)
+
+static const struct json_field huge_fields[] = {
+	HUGE(page_mib, "Size of such a page, in MiB."),
+	HUGE(total, "All of them, with those that the kernel may still make, in MiB."),
+	HUGE(free, "Those that nobody uses or has reserved, in MiB."),
+	HUGE(reserved, "Those that others than guests have, in MiB."),
+	{ 0 },
+};
+
+static const struct json_field huge_node_fields[] = {
+	COUNT(struct capacity_huge_node, node, CAPACITY_CPUS_MAX, "Number of the NUMA node."),
+	COUNT(struct capacity_huge_node, page_mib, CAPACITY_MEM_MAX_MIB,
+	      "Size of such a page, in MiB."),
+	COUNT(struct capacity_huge_node, free, CAPACITY_MEM_MAX_MIB,
+	      "Those that are not in use, in MiB."),
+	{ 0 },
+};
+
 #define MIB(member, help) COUNT(struct capacity_memory, member, CAPACITY_MEM_MAX_MIB, help)
 
 static const struct json_field memory_fields[] = {
@@ -60,6 +80,17 @@ static const struct json_field memory_fields[] = {
 	MIB(incoming, "Memory of guests that are on their way there, in full, in MiB."),
 	MIB(huge_total, "Huge pages, which are part of the total, in MiB."),
 	MIB(huge_free, "Those that are not in use, in MiB."),
+	{ .key = "huge",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct capacity_memory, huge, huge_count),
+	  .fields = huge_fields,
+	  .present_offset = offsetof(struct capacity_memory, has_huge),
+	  .help = "Huge pages by their size; not there: the host does not tell it." },
+	{ .key = "huge_nodes",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct capacity_memory, huge_nodes, huge_node_count),
+	  .fields = huge_node_fields,
+	  .help = "Huge pages of the host's NUMA nodes, by their size." },
 	{ 0 },
 };
 
@@ -146,6 +177,25 @@ const struct json_field capacity_told_fields[] = {
 
 /* ---- a guest ---------------------------------------------------------------- */
 
+static bool check_nodes(const char *value, const char **ret_why)
+{
+	struct number_list list;
+
+	*ret_why = "a list of numbers from 0 to 1023 is wanted, such as 0-1,4";
+	return number_list_parse(value, &list);
+}
+
+static const struct json_field bound_fields[] = {
+	{ .key = "nodes",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct capacity_bound, nodes),
+	  .check = check_nodes,
+	  .help = "NUMA nodes of the host, such as 0-1." },
+	COUNT(struct capacity_bound, mib, CAPACITY_MEM_MAX_MIB, "Memory from there, in MiB."),
+	{ 0 },
+};
+
 #define OF_VM(member, most, help) COUNT(struct capacity_vm_told, member, most, help)
 
 const struct json_field capacity_vm_told_fields[] = {
@@ -170,6 +220,17 @@ const struct json_field capacity_vm_told_fields[] = {
 	  .min = 1,
 	  .help = "State of the VM." },
 	OF_VM(memory_mib, CAPACITY_MEM_MAX_MIB, "Memory of the guest, in full, in MiB."),
+	{ .key = "huge_page_mib",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct capacity_vm_told, huge_page_mib),
+	  .max = CAPACITY_MEM_MAX_MIB,
+	  .help = "Size of the huge pages in which all memory of the guest is, in MiB; 0, or not "
+		  "there: in none." },
+	{ .key = "huge_bound",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct capacity_vm_told, huge_bound, huge_bound_count),
+	  .fields = bound_fields,
+	  .help = "What of it is bound to NUMA nodes of its host." },
 	OF_VM(vcpus, CAPACITY_CPUS_MAX, "vCPUs of the guest."),
 	NUMBER(struct capacity_vm_told, load, LOAD_MAX,
 	       "Cores that its QEMU uses, over about half a minute."),

@@ -21,6 +21,25 @@
 #define CAPACITY_WHY_SIZE    512
 #define CAPACITY_MEM_MAX_MIB (INT64_C(1) << 30)
 #define CAPACITY_CPUS_MAX    100000
+#define CAPACITY_HUGE_MAX    8 /* sizes of huge pages */
+#define CAPACITY_NODES_MAX \
+	64 /* NUMA nodes with huge pages, each size apart; further ones are not told */
+#define CAPACITY_BOUND_MAX  16
+#define CAPACITY_BOUND_SIZE 128
+
+/* Huge pages of one size; all but page_mib in MiB of memory. */
+struct capacity_huge {
+	uint64_t page_mib;
+	uint64_t total; /* with those that the kernel may still make */
+	uint64_t free;
+	uint64_t reserved; /* neither free nor of guests */
+};
+
+/* Huge pages of one size of a NUMA node. */
+struct capacity_huge_node {
+	uint64_t node, page_mib;
+	uint64_t free; /* MiB */
+};
 
 struct capacity_memory {
 	uint64_t total, available;
@@ -28,6 +47,11 @@ struct capacity_memory {
 	uint64_t guests;   /* of the guests that are here, in full */
 	uint64_t incoming; /* of guests that are on their way here, in full */
 	uint64_t huge_total, huge_free; /* huge pages, which are part of `total' */
+	bool has_huge;                  /* false: an older version, which does not tell the sizes */
+	struct capacity_huge huge[CAPACITY_HUGE_MAX];
+	size_t huge_count;
+	struct capacity_huge_node huge_nodes[CAPACITY_NODES_MAX];
+	size_t huge_node_count;
 };
 
 /* Share of the last 10 s in which some task waited for it, in percent (the kernel's
@@ -66,10 +90,19 @@ struct capacity_told {
 	struct capacity_figures figures;
 };
 
+/* Memory of a guest that is bound to NUMA nodes of its host. */
+struct capacity_bound {
+	char nodes[CAPACITY_BOUND_SIZE]; /* "0-1,4" (base/number_list.h) */
+	uint64_t mib;
+};
+
 struct capacity_vm_told {
 	char name[ID_NAME_SIZE], uuid[ID_UUID_SIZE];
 	char state[CAPACITY_WORD_SIZE];
 	uint64_t memory_mib, vcpus;
+	uint64_t huge_page_mib; /* all its memory is in huge pages of that size; 0: in none */
+	struct capacity_bound huge_bound[CAPACITY_BOUND_MAX]; /* of those pages */
+	size_t huge_bound_count;
 	double load; /* cores that its QEMU uses, over about half a minute */
 	bool has_dirty;
 	uint64_t dirty_bytes_per_s; /* as last sampled; more than that in a shorter time */

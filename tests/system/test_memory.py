@@ -120,6 +120,11 @@ class HugePagesTest(Memory):
         """The huge pages of a QEMU that has ended are back."""
         self.eventually(f"{count} free huge pages", lambda: count == free_pages())
 
+    def planned(self):
+        """What a dry run says of the guest."""
+        vm, = self.a.api.post("/v1/evacuations", {"dry_run": True})["vms"]
+        return vm
+
     def test_huge_pages_are_counted_before_a_move_and_the_guest_moves_in_them(self):
         with huge_pages(2 * HUGE_PAGES - 1):
             self.boot(memory_backend={"type": "memfd", "huge_page_mib": 2})
@@ -127,7 +132,11 @@ class HugePagesTest(Memory):
             self.refused(f"needs {HUGE_PAGES} huge pages of 2 MiB, and {HUGE_PAGES - 1} are free",
                          "hugepages-2048kB/nr_hugepages")
             self.assert_free(HUGE_PAGES - 1)
+            self.assertEqual(self.planned()["rejected"], [
+                {"host": "b", "why": f"huge pages of 2 MiB: {MEMORY_MIB} MiB are wanted, and it has "
+                                     f"{MEMORY_MIB - 2} for VMs"}])
             with huge_pages(HUGE_PAGES):
+                self.eventually("a plan with room", lambda: self.planned()["state"] == "waiting")
                 self.to_and_fro(self.assert_huge)
                 self.assert_free(HUGE_PAGES)
             self.a.api.post("/v1/vms/g1/stop")

@@ -77,9 +77,10 @@ static const struct plan_input *look(void)
 
 /* ---- answers of peers ---------------------------------------------------------------------- */
 
-#define HOST                                                                               \
+#define HOST HOST_WITH("\"huge_total\":0,\"huge_free\":0")
+#define HOST_WITH(huge)                                                                    \
 	"\"memory_mib\":{\"total\":8192,\"available\":4096,\"reserved\":512,\"guests\":0," \
-	"\"incoming\":0,\"huge_total\":0,\"huge_free\":0},\"cores\":4,\"vcpus\":0,"        \
+	"\"incoming\":0," huge "},\"cores\":4,\"vcpus\":0,"                                \
 	"\"load\":0.5,\"limits\":{\"out_max\":16,\"in_max\":2,\"vcpus_per_core\":3},"      \
 	"\"link_bytes_per_s\":1250000000,\"rack\":\"r2\",\"labels\":{\"zone\":\"b\"},"     \
 	"\"guests\":0,\"stopped\":0,\"left_out\":0"
@@ -398,6 +399,52 @@ START_TEST(placement_reaches_the_plan_and_unknown_pins_do_not)
 }
 END_TEST
 
+#define HUGE                                                                             \
+	"\"huge_total\":4000,\"huge_free\":1000,\"huge\":["                              \
+	"{\"page_mib\":2,\"total\":2976,\"free\":900,\"reserved\":76},"                  \
+	"{\"page_mib\":16,\"total\":64,\"free\":64,\"reserved\":0},"                     \
+	"{\"page_mib\":1024,\"total\":1024,\"free\":0,\"reserved\":0}],\"huge_nodes\":[" \
+	"{\"node\":1,\"page_mib\":2,\"free\":900},{\"node\":99,\"page_mib\":2,\"free\":1}]"
+#define HUGE_GUEST(number, page_mib)                                                         \
+	"{\"name\":\"g" number "\",\"uuid\":\"018f0000-0000-7000-8000-00000000000" number    \
+	"\",\"state\":\"running\",\"memory_mib\":1024,\"huge_page_mib\":" page_mib ","       \
+	"\"huge_bound\":[{\"nodes\":\"0-1\",\"mib\":512},{\"nodes\":\"1,99\",\"mib\":512}]," \
+	"\"vcpus\":2,\"load\":0,\"forecast_bytes\":0,\"movable\":true}"
+
+#define HUGE_HOST                                                              \
+	"{\"id\":\"b\",\"state\":\"online\"," HOST_WITH(                       \
+		HUGE) ",\"vms\":[" HUGE_GUEST("1", "1024") "," HUGE_GUEST("2", \
+									  "16") "],\"next\":null}"
+
+/* A host of an older version tells no sizes: that is not that it has none. */
+START_TEST(huge_pages_reach_the_plan_by_their_size)
+{
+	const struct plan_input *input;
+
+	ask();
+	fake_peer_answer_at("b", "capacity", HUGE_HOST);
+	answer_page("c", 3, 1, "null");
+	rig_run();
+	input = look();
+	ck_assert(input->hosts[0].knows_pages);
+	ck_assert(input->hosts[1].knows_pages);
+	ck_assert_uint_eq(input->hosts[1].pages_mib[PLAN_PAGES_ORDINARY], 8192 - 512 - 4000);
+	ck_assert_uint_eq(input->hosts[1].pages_mib[PLAN_PAGES_2M], 2900);
+	ck_assert_uint_eq(input->hosts[1].pages_mib[PLAN_PAGES_1G], 1024);
+	ck_assert_uint_eq(input->hosts[1].nodes.count, 1);
+	ck_assert_uint_eq(input->hosts[1].nodes.list[0].free_mib, 900);
+	ck_assert_uint_eq(input->vms[0].bounds.count, 2);
+	ck_assert_uint_eq(input->vms[0].bounds.list[0].nodes, 3);
+	ck_assert_uint_eq(input->vms[0].bounds.list[0].mib, 512);
+	ck_assert_uint_eq(input->vms[0].bounds.list[1].mib, 0);
+	ck_assert(!input->hosts[2].knows_pages);
+	ck_assert_int_eq(input->vms[0].pages, PLAN_PAGES_1G);
+	ck_assert_int_eq(input->vms[1].pages, PLAN_PAGES_ORDINARY);
+	ck_assert(!input->vms[1].is_movable);
+	ck_assert_int_eq(input->vms[2].pages, PLAN_PAGES_ORDINARY);
+}
+END_TEST
+
 /* A key is PREFIX/NAME, of 253 and 63 bytes at most. */
 START_TEST(longest_label_can_be_planned_with)
 {
@@ -636,6 +683,7 @@ Suite *suite(void)
 	tcase_add_test(tc, host_that_takes_no_guests_is_draining_and_a_held_one_held);
 	tcase_add_test(tc, hooks_tell_the_state_of_this_host);
 	tcase_add_test(tc, placement_reaches_the_plan_and_unknown_pins_do_not);
+	tcase_add_test(tc, huge_pages_reach_the_plan_by_their_size);
 	tcase_add_test(tc, longest_label_can_be_planned_with);
 	tcase_add_test(tc, name_that_is_there_twice_has_its_host_beside_it);
 	tcase_add_test(tc, pages_are_followed_and_what_comes_again_is_skipped);

@@ -35,13 +35,34 @@ START_TEST(memory_is_told_with_all_sizes_of_huge_pages)
 		       "MemAvailable:    8192000 kB\n");
 	put("kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "512\n");
 	put("kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "100\n");
+	put("kernel/mm/hugepages/hugepages-2048kB/resv_hugepages", "30\n");
+	put("kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages", "10\n");
+	put("kernel/mm/hugepages/hugepages-2048kB/surplus_hugepages", "4\n");
+	put("kernel/mm/hugepages/hugepages-64kB/nr_hugepages", "0\n");
 	put("kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "2\n");
 	put("kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "1\n");
+	put("devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages", "60\n");
+	put("devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages", "40\n");
+	put("devices/system/node/node0/hugepages/hugepages-1048576kB/free_hugepages", "1\n");
+	put("devices/system/node/has_cpu", "0-1\n");
 	found = host_memory_look(&roots);
 	ck_assert_uint_eq(found.total_mib, 16000);
 	ck_assert_uint_eq(found.available_mib, 8000);
 	ck_assert_uint_eq(found.huge_total_mib, 1024 + 2048);
 	ck_assert_uint_eq(found.huge_free_mib, 200 + 1024);
+	ck_assert_uint_eq(found.huge_count, 2);
+	ck_assert_uint_eq(found.huge[0].page_mib, 2);
+	ck_assert_uint_eq(found.huge[0].total, 1024 + 12);
+	ck_assert_uint_eq(found.huge[0].free, 200 - 60 + 12);
+	ck_assert_uint_eq(found.huge[1].page_mib, 1024);
+	ck_assert_uint_eq(found.huge[1].total, 2048);
+	ck_assert_uint_eq(found.huge[1].free, 1024);
+	ck_assert_uint_eq(found.huge_node_count, 3);
+	ck_assert_uint_eq(found.huge_nodes[0].node, 0);
+	ck_assert_uint_eq(found.huge_nodes[0].free, 80);
+	ck_assert_uint_eq(found.huge_nodes[1].page_mib, 1024);
+	ck_assert_uint_eq(found.huge_nodes[2].node, 1);
+	ck_assert_uint_eq(found.huge_nodes[2].free, 120);
 }
 END_TEST
 

@@ -16,14 +16,15 @@ static const char good[] =
 	"   \"nic_gbps\": 10, \"rack\": \"r1\", \"state\": \"online\", \"labels\": {\"z\": "
 	"\"1\"}},\n"
 	"  {\"name\": \"b\", \"mem_mib\": 1000, \"cpus\": 8, \"nic_gbps\": 2.5, \"rack\": null,\n"
-	"   \"x-serial\": 17, \"labels\": {\"z\": \"1\"}},\n"
+	"   \"x-serial\": 17, \"x-huge_2m_mib\": 400, \"labels\": {\"z\": \"1\"}},\n"
 	"  {\"name\": \"c\", \"mem_mib\": 500, \"cpus\": 4, \"nic_gbps\": 10, \"hold\": "
 	"\"bob\"}],\n"
 	" \"vms\": [{\"name\": \"v\", \"host\": \"a\", \"mem_mib\": 300, \"vcpus\": 2,\n"
 	"   \"cpu_load\": 0.5, \"dirty_mibps\": 10, \"group\": null, \"movable\": true,\n"
 	"   \"labels\": {}, \"requires\": {\"z\": \"1\"}, \"last_moved_s\": 5, \"pins\": [\"b\"],\n"
 	"   \"priority\": 3, \"prefers\": {\"z\": \"2\"}, \"forbids\": {\"z\": \"3\"}},\n"
-	"  {\"name\": \"w\", \"host\": \"a\", \"mem_mib\": 800, \"vcpus\": 1, \"group\": \"g\"}],\n"
+	"  {\"name\": \"w\", \"host\": \"a\", \"mem_mib\": 800, \"vcpus\": 1, \"group\": \"g\",\n"
+	"   \"x-huge_page_mib\": 2}],\n"
 	" \"limits\": {\"vcpu_ratio\": 4.0, \"out_per_host\": 2, \"in_per_host\": 2}}\n";
 
 START_TEST(whole_cluster_taken)
@@ -45,6 +46,12 @@ START_TEST(whole_cluster_taken)
 	ck_assert_uint_eq(input->vms[0].priority, 3);
 	ck_assert(input->vms[1].is_movable);
 	ck_assert_str_eq(input->vms[1].group, "g");
+	ck_assert(!input->hosts[0].knows_pages && input->hosts[1].knows_pages);
+	ck_assert_uint_eq(input->hosts[1].pages_mib[PLAN_PAGES_ORDINARY], 600);
+	ck_assert_uint_eq(input->hosts[1].pages_mib[PLAN_PAGES_2M], 400);
+	ck_assert_uint_eq(input->hosts[1].pages_mib[PLAN_PAGES_1G], 0);
+	ck_assert_int_eq(input->vms[0].pages, PLAN_PAGES_ORDINARY);
+	ck_assert_int_eq(input->vms[1].pages, PLAN_PAGES_2M);
 	plan_file_free(file);
 	faults_free(faults);
 }

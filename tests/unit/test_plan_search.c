@@ -12,6 +12,7 @@
 #define VMS_MAX   6
 #define STATES    4096 /* HOSTS_MAX to the power of VMS_MAX */
 #define CLUSTERS  1500
+#define WITH_HUGE 500
 #define EMPTIED   0
 #define MOVES_MAX (4 * VMS_MAX)
 
@@ -70,6 +71,22 @@ static void make(struct world *world, uint64_t seed)
 	}
 }
 
+/* The same, but some VMs are in huge pages, and hosts may have some, or not tell. */
+static void make_huge(struct world *world, uint64_t seed)
+{
+	make(world, seed);
+	for (int i = 0; i < world->host_count; i++) {
+		struct plan_host *host = &world->hosts[i];
+		uint64_t huge = pick(world, (unsigned)host->mem_mib);
+
+		host->knows_pages = pick(world, 4) != 0;
+		host->pages_mib[PLAN_PAGES_ORDINARY] = host->mem_mib - huge;
+		host->pages_mib[PLAN_PAGES_2M] = huge;
+	}
+	for (int i = 0; i < world->vm_count; i++)
+		world->vms[i].pages = pick(world, 2) ? PLAN_PAGES_2M : PLAN_PAGES_ORDINARY;
+}
+
 /* ---- the rules ------------------------------------------------------------- */
 
 static bool has_label(const struct plan_host *host, const struct plan_label *label)
@@ -81,6 +98,7 @@ static bool has_label(const struct plan_host *host, const struct plan_label *lab
 static bool allowed(const struct world *world, const int *at, const int *also, int vm, int host)
 {
 	const struct plan_vm *what = &world->vms[vm];
+	const struct plan_host *where = &world->hosts[host];
 	uint64_t mem = what->mem_mib, vcpus = what->vcpus;
 
 	if (host == EMPTIED || world->hosts[host].state != PLAN_HOST_ONLINE ||
@@ -93,10 +111,12 @@ static bool allowed(const struct world *world, const int *at, const int *also, i
 			continue;
 		if (what->group && sister->group && !strcmp(what->group, sister->group))
 			return false;
-		mem += sister->mem_mib;
+		if (!where->knows_pages || sister->pages == what->pages)
+			mem += sister->mem_mib;
 		vcpus += sister->vcpus;
 	}
-	return mem <= world->hosts[host].mem_mib && vcpus <= 2 * world->hosts[host].cpus;
+	return mem <= (where->knows_pages ? where->pages_mib[what->pages] : where->mem_mib) &&
+	       vcpus <= 2 * where->cpus;
 }
 
 /* VMs that could be moved and are on the emptied host: of the priority 1 a hundred. */
@@ -301,6 +321,27 @@ START_TEST(small_cluster_others_move_no_vm_left_that_could_go)
 }
 END_TEST
 
+START_TEST(huge_pages_no_vm_left_that_could_go)
+{
+	int left_of_all = 0, helped = 0;
+
+	for (uint64_t seed = 1; seed <= WITH_HUGE; seed++) {
+		struct world world;
+		int best, with_others;
+
+		make_huge(&world, seed);
+		best = best_of_all(&world, false);
+		with_others = best_of_all(&world, true);
+		ck_assert_msg(plan_and_check(&world, 0) == best, "seed %d", (int)seed);
+		ck_assert_msg(plan_and_check(&world, VMS_MAX) == with_others, "seed %d", (int)seed);
+		left_of_all += best != 0;
+		helped += with_others < best;
+	}
+	ck_assert_int_gt(left_of_all, WITH_HUGE / 10);
+	ck_assert_int_gt(helped, WITH_HUGE / 50);
+}
+END_TEST
+
 /* Clusters in which a VM that is moved for no other reason has to go away for a while, or more than
  * one VM makes a detour at a time. */
 static const uint64_t tangled[] = { 1034505, 1046887 };
@@ -324,6 +365,7 @@ Suite *suite(void)
 
 	tcase_add_test(tcase, small_cluster_no_vm_left_that_could_go);
 	tcase_add_test(tcase, small_cluster_others_move_no_vm_left_that_could_go);
+	tcase_add_test(tcase, huge_pages_no_vm_left_that_could_go);
 	tcase_add_loop_test(tcase, tangled_cluster_no_vm_left_that_could_go, 0,
 			    (int)ARRAY_LEN(tangled));
 	suite_add_tcase(suite, tcase);
