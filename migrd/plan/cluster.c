@@ -187,6 +187,8 @@ static bool add_vm(struct reading *reading, const struct plan_vm *vm)
 	ids->host = plan_find_host(cluster, vm->host);
 	if (ids->host == PLAN_NOWHERE)
 		return REFUSE(reading, "on the host '%.100s', which does not exist", vm->host);
+	ids->has_wishes = ids->group != PLAN_NOWHERE || ids->affinity != PLAN_NOWHERE ||
+			  ids->prefers.count > 0;
 	if (intern_add(&cluster->vm_names, vm->name, NULL) != reading->index)
 		return REFUSE(reading, "a VM before it has the same name");
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a host must have for a VM, and what it should have: two tables. */
+/* What a host must have for a VM: a table. */
 #include <inttypes.h>
 
 #include "base/mem.h"
@@ -316,83 +316,4 @@ void plan_why_none(const struct plan_state *state, uint32_t vm, struct strbuf *o
 		strbuf_addf(out, "%s%u %s", before, counts[i - 1], musts[i - 1].what);
 		before = ", ";
 	}
-}
-
-/* ---- should ---------------------------------------------------------------- */
-
-/* Other members in the rack. */
-static double misses_spread(const struct candidate *c)
-{
-	uint32_t rack = c->host_ids->rack;
-	bool is_there;
-
-	if (c->vm_ids->group == PLAN_NOWHERE || rack == PLAN_NOWHERE)
-		return 0;
-	is_there = c->at != PLAN_NOWHERE && c->state->cluster->host_ids[c->at].rack == rack;
-	return counts_get(&c->state->racks, c->vm_ids->group, rack) - is_there;
-}
-
-static double misses_affinity(const struct candidate *c)
-{
-	if (c->vm_ids->affinity == PLAN_NOWHERE)
-		return 0;
-	return counts_get(&c->state->affinities, c->vm_ids->affinity, c->number) == 0;
-}
-
-static double misses_preferred(const struct candidate *c)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < c->vm_ids->prefers.count; i++)
-		count += !plan_ids_have(&c->host_ids->labels, c->vm_ids->prefers.list[i]);
-	return count;
-}
-
-/* worth: the host may be fuller by that share of its capacity, if it has what is wished. */
-static const struct {
-	double worth;
-	const char *what; /* is missed */
-	double (*misses)(const struct candidate *c);
-} shoulds[] = {
-	{ 0.01, "others of its group are in the rack", misses_spread },
-	{ 0.10, "no VM is there with which it should be", misses_affinity },
-	{ 0.10, "a label that it prefers is missing", misses_preferred },
-};
-
-/* What adding SIZE to USED adds to sum (use^2 / capacity) / total, which is what the imbalance
- * depends on: the rest of it is the same for all places. */
-static double load_cost(double size, double used, double capacity, double total)
-{
-	return capacity > 0 && total > 0 ? size * (2 * used + size) / (capacity * total) : 0;
-}
-
-double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host)
-{
-	const struct candidate c = candidate_of(state, vm, host);
-	double mem = (double)c.vm->mem_mib, missing = 0;
-	double cost =
-		load_cost(mem, (double)c.use->mem_mib, (double)plan_capacity_mib(c.host),
-			  state->mem_total) +
-		load_cost(c.vm->cpu_load, c.use->cpu_load, (double)c.host->cpus, state->cpu_total);
-
-	for (size_t i = 0; i < ARRAY_LEN(shoulds); i++)
-		missing += shoulds[i].worth * shoulds[i].misses(&c);
-	if (missing > 0)
-		cost += 2 * missing * (mem / state->mem_total + c.vm->cpu_load / state->cpu_total);
-	return cost;
-}
-
-bool plan_why_not_ideal(const struct plan_state *state, uint32_t vm, uint32_t host,
-			struct strbuf *out)
-{
-	const struct candidate c = candidate_of(state, vm, host);
-	const char *before = "";
-
-	for (size_t i = 0; i < ARRAY_LEN(shoulds); i++) {
-		if (shoulds[i].misses(&c) <= 0)
-			continue;
-		strbuf_addf(out, "%s%s", before, shoulds[i].what);
-		before = ", and ";
-	}
-	return *before != '\0';
 }

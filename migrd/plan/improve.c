@@ -53,7 +53,7 @@ static bool relocate(struct improve *improve, uint32_t vm)
 		if (host == at || improve->changed[host] <= since)
 			continue;
 		*budget -= *budget > 0;
-		cost = plan_cost(state, vm, host);
+		cost = plan_cost_below(state, vm, host, best_cost);
 		if (cost < best_cost && plan_fits(state, vm, host)) {
 			best = host;
 			best_cost = cost;
@@ -71,21 +71,15 @@ static bool relocate(struct improve *improve, uint32_t vm)
 static double swap_gain(const struct plan_state *state, uint32_t a, uint32_t b)
 {
 	const struct plan_cluster *cluster = state->cluster;
-	const struct plan_host *left = &cluster->hosts[state->at[a]],
-			       *right = &cluster->hosts[state->at[b]];
-	const struct plan_use *left_use = &state->use[state->at[a]],
-			      *right_use = &state->use[state->at[b]];
+	uint32_t left = state->at[a], right = state->at[b];
+	const struct plan_use *left_use = &state->use[left], *right_use = &state->use[right];
 	double mem = (double)cluster->vms[b].mem_mib - (double)cluster->vms[a].mem_mib;
 	double cpu = cluster->vms[b].cpu_load - cluster->vms[a].cpu_load;
-	double left_mib = (double)plan_capacity_mib(left) * state->mem_total,
-	       right_mib = (double)plan_capacity_mib(right) * state->mem_total;
-	double left_cpus = (double)left->cpus * state->cpu_total,
-	       right_cpus = (double)right->cpus * state->cpu_total;
 
-	return -mem * (2 * (double)left_use->mem_mib + mem) / left_mib +
-	       mem * (2 * (double)right_use->mem_mib - mem) / right_mib -
-	       cpu * (2 * left_use->cpu_load + cpu) / left_cpus +
-	       cpu * (2 * right_use->cpu_load - cpu) / right_cpus;
+	return -mem * (2 * (double)left_use->mem_mib + mem) * state->mem_scale[left] +
+	       mem * (2 * (double)right_use->mem_mib - mem) * state->mem_scale[right] -
+	       cpu * (2 * left_use->cpu_load + cpu) * state->cpu_scale[left] +
+	       cpu * (2 * right_use->cpu_load - cpu) * state->cpu_scale[right];
 }
 
 static bool swap(struct plan_state *state, uint32_t a, uint32_t b)

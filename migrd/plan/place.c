@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A place for each VM: the cheapest, one VM after the other. */
+#include <math.h>
+
 #include "plan/priv.h"
 
 bool plan_is_left(const struct plan_state *state, uint32_t vm)
@@ -38,15 +40,15 @@ bool plan_result_is_better(const struct plan_result *a, const struct plan_result
 static uint32_t best_host(const struct plan_state *state, uint32_t vm)
 {
 	uint32_t best = PLAN_NOWHERE;
-	double best_cost = 0;
+	double best_cost = INFINITY;
 
 	for (uint32_t host = 0; host < state->cluster->host_count; host++) {
 		double cost;
 
 		if (host == state->at[vm])
 			continue;
-		cost = plan_cost(state, vm, host);
-		if ((best == PLAN_NOWHERE || cost < best_cost) && plan_fits(state, vm, host)) {
+		cost = plan_cost_below(state, vm, host, best_cost);
+		if (cost < best_cost && plan_fits(state, vm, host)) {
 			best = host;
 			best_cost = cost;
 		}

@@ -7,7 +7,8 @@
  *   plan_candidates()    the hosts that would take a VM instead, once the plan is carried out
  *   plan_reject()        why a host does not take a VM, once the plan is carried out
  *
- * What a host must have for a VM is a table, and what it should have another (plan/constraints.c).
+ * What a host must have for a VM is a table (plan/constraints.c), and what it should have another
+ * (plan/wishes.c).
  * How full hosts are is compared by the imbalance: with the capacity w of each host in service, its
  * use u (a share) and the use U of all, s = sqrt(sum w (u - U)^2 / sum w), for memory and for CPU
  * load; the imbalance is sqrt((s_memory^2 + s_cpu^2) / 2).

@@ -26,6 +26,7 @@ struct plan_host_ids {
 };
 struct plan_vm_ids {
 	uint32_t host, group, affinity; /* PLAN_NOWHERE: none */
+	bool has_wishes;                /* something in `shoulds' may matter */
 	struct plan_ids requires, forbids, prefers, pins;
 };
 
@@ -80,6 +81,8 @@ struct plan_state {
 	uint32_t *first, *next, *prev; /* the VMs of each host, as lists; PLAN_NOWHERE ends one */
 	struct counts groups, affinities, racks; /* members on a host; of a group, in a rack */
 	double mem_total, cpu_total;             /* capacity of the hosts in service */
+	double *mem_scale,
+		*cpu_scale; /* of each host: 1 / (its capacity * the total); 0: it has none */
 	struct plan_step *steps;                 /* that can be changed back */
 	size_t step_count, step_size;
 };
@@ -116,6 +119,8 @@ bool plan_has_nodes(const struct plan_state *state, uint32_t vm, uint32_t host);
 bool plan_may(const struct plan_state *state, uint32_t vm, uint32_t host);
 /* What the VM adds to the square of the imbalance there, and what it would rather have. */
 double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host);
+/* The same if it is less than LIMIT; else anything that is not. */
+double plan_cost_below(const struct plan_state *state, uint32_t vm, uint32_t host, double limit);
 /* Adds the first reason why not; false: it fits. */
 bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, struct strbuf *out);
 

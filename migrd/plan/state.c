@@ -119,6 +119,28 @@ static uint32_t *new_list(uint32_t count)
 	return list;
 }
 
+static double scale_of(double capacity, double total)
+{
+	return capacity > 0 ? 1 / (capacity * total) : 0;
+}
+
+/* What is divided by for each pair of a VM and a host, which are many. */
+static void set_scales(struct plan_state *state)
+{
+	const struct plan_cluster *cluster = state->cluster;
+
+	state->mem_total = fmax(state->mem_total, 1);
+	state->cpu_total = fmax(state->cpu_total, 1);
+	state->mem_scale = xcalloc(cluster->host_count, sizeof(*state->mem_scale));
+	state->cpu_scale = xcalloc(cluster->host_count, sizeof(*state->cpu_scale));
+	for (uint32_t i = 0; i < cluster->host_count; i++) {
+		const struct plan_host *host = &cluster->hosts[i];
+
+		state->mem_scale[i] = scale_of((double)plan_capacity_mib(host), state->mem_total);
+		state->cpu_scale[i] = scale_of((double)host->cpus, state->cpu_total);
+	}
+}
+
 struct plan_state *plan_state_new(const struct plan_cluster *cluster, const bool *emptied)
 {
 	struct plan_state *state = xnew(struct plan_state);
@@ -143,9 +165,7 @@ struct plan_state *plan_state_new(const struct plan_cluster *cluster, const bool
 		state->mem_total += (double)plan_capacity_mib(&cluster->hosts[host]);
 		state->cpu_total += (double)cluster->hosts[host].cpus;
 	}
-	/* They are divided by. */
-	state->mem_total = fmax(state->mem_total, 1);
-	state->cpu_total = fmax(state->cpu_total, 1);
+	set_scales(state);
 	return state;
 }
 
@@ -160,6 +180,8 @@ void plan_state_free(struct plan_state *state)
 	free(state->next);
 	free(state->prev);
 	free(state->steps);
+	free(state->mem_scale);
+	free(state->cpu_scale);
 	counts_fini(&state->groups);
 	counts_fini(&state->affinities);
 	counts_fini(&state->racks);
