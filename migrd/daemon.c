@@ -38,6 +38,7 @@ static const struct {
 	{ "readiness", &service_readiness },
 	{ "answers", &service_answers },
 	{ "records", &service_records },
+	{ "metrics", &service_metrics },
 	{ "data-port", &service_data_port },
 	{ "api", &service_api },
 	{ "signals", &service_signals },

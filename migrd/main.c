@@ -41,7 +41,7 @@ static int complain_of_faults(const char *path, const struct faults *faults)
 static void usage(FILE *out)
 {
 	fputs("usage: migrd [-c FILE] [--check-config | --restore FILE | --help-config |\n"
-	      "             --print-routes | --print-schema NAME]\n"
+	      "             --print-routes | --print-metrics | --print-schema NAME]\n"
 	      "\n"
 	      "The coordinator of a host: runs its guests and moves them to other hosts.\n"
 	      "\n"
@@ -50,6 +50,7 @@ static void usage(FILE *out)
 	      "      --restore FILE     put a backup of the state database back, and end\n"
 	      "      --help-config      every section and key it may have\n"
 	      "      --print-routes     each route of the API: method, path, role, ?query\n"
+	      "      --print-metrics    each metric of GET /metrics, as a table\n"
 	      "      --print-schema NAME  the JSON Schema of an object of the API\n"
 	      "      --version, --help\n",
 	      out);
@@ -60,6 +61,7 @@ enum {
 	OPT_RESTORE,
 	OPT_HELP_CONFIG,
 	OPT_ROUTES,
+	OPT_METRICS,
 	OPT_SCHEMA,
 	OPT_VERSION,
 	OPT_HELP
@@ -71,6 +73,7 @@ static const struct option options[] = {
 	{ "restore", required_argument, NULL, OPT_RESTORE },
 	{ "help-config", no_argument, NULL, OPT_HELP_CONFIG },
 	{ "print-routes", no_argument, NULL, OPT_ROUTES },
+	{ "print-metrics", no_argument, NULL, OPT_METRICS },
 	{ "print-schema", required_argument, NULL, OPT_SCHEMA },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -232,6 +235,9 @@ static int obey(int argc, char **argv)
 			return 0;
 		case OPT_ROUTES:
 			print_routes();
+			return 0;
+		case OPT_METRICS:
+			metrics_print_table(stdout);
 			return 0;
 		case OPT_SCHEMA:
 			return print_schema(optarg);

@@ -69,6 +69,7 @@ extern const struct service service_records;
 extern const struct service service_check;
 extern const struct service service_readiness;
 extern const struct service service_answers;
+extern const struct service service_metrics;
 extern const struct service service_data_port;
 extern const struct service service_api;
 extern const struct service service_reload;

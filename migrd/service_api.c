@@ -53,6 +53,37 @@ static void end_readiness(struct daemon *daemon)
 
 const struct service service_readiness = { start_readiness, end_readiness, NULL };
 
+static bool start_metrics(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->metrics = metrics_new(&(struct metrics_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.moves = api->moves,
+		.holds = api->holds,
+		.queue = api->queue,
+		.hooks = api->hooks,
+		.capacity = api->capacity,
+		.evacuations = api->evacuations,
+		.maintenances = api->maintenances,
+		.peers = api->peers,
+		.peer_ids = api->peer_ids,
+		.host_id = api->host_id,
+		.tls = &api->tls,
+	});
+	return true;
+}
+
+static void end_metrics(struct daemon *daemon)
+{
+	metrics_free(TAKE_PTR(daemon->api.metrics));
+}
+
+const struct service service_metrics = { start_metrics, end_metrics, NULL };
+
 static bool start_data_port(struct daemon *daemon, struct err *err)
 {
 	daemon->port = stream_port_new(daemon->api.loop, daemon->config->data_listen, moves_claim,

@@ -18,6 +18,7 @@
 #include "hook/hook.h"
 #include "http/http.h"
 #include "maintenance/maintenance.h"
+#include "metrics/metrics.h"
 #include "move/move.h"
 #include "owner/newest.h"
 #include "queue/queue.h"
@@ -68,6 +69,7 @@ struct api {
 	struct move_options defaults;
 	int64_t started_ms;
 	struct tls_live *tls; /* of this host, in use */
+	struct metrics *metrics;
 	struct {
 		int64_t at_ms; /* 0: none yet */
 		char error[ERR_MSG_SIZE];

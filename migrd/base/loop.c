@@ -65,24 +65,26 @@ void loop_stop(struct loop *loop)
 /* ---- calls ----------------------------------------------------------- */
 
 /* `offset' can be given to addr2line(1), wherever the program was loaded. */
-static void note_slow(const struct loop *loop, const char *kind, uintptr_t fn, uint64_t started_ms)
+static void note_time(struct loop *loop, const char *kind, uintptr_t fn, uint64_t started_ns)
 {
 	/* From the linker.  NOLINTNEXTLINE(bugprone-reserved-identifier) */
 	extern const char __executable_start[];
-	uint64_t took_ms = clock_monotonic_ms() - started_ms;
+	uint64_t took_ns = clock_monotonic_ns() - started_ns;
+	uint64_t took_ms = took_ns / 1000000;
 
+	loop->busy_ns += took_ns;
 	if (took_ms > SLOW_MS && !loop->ops->is_virtual)
 		log_warning("loop", "slow", "kind=%s took_ms=%llu offset=0x%llx", kind,
 			    (unsigned long long)took_ms,
 			    (unsigned long long)(fn - (uintptr_t)__executable_start));
 }
 
-static void call(const struct loop *loop, const char *kind, loop_fn *fn, void *data)
+static void call(struct loop *loop, const char *kind, loop_fn *fn, void *data)
 {
-	uint64_t started_ms = clock_monotonic_ms();
+	uint64_t started_ns = clock_monotonic_ns();
 
 	fn(data);
-	note_slow(loop, kind, (uintptr_t)fn, started_ms);
+	note_time(loop, kind, (uintptr_t)fn, started_ns);
 }
 
 void loop_call_timer(struct loop_timer *timer)
@@ -97,12 +99,32 @@ void loop_call_signal(struct loop_signal *signal)
 
 void loop_call_watch(struct loop_watch *watch, unsigned ready)
 {
-	const struct loop *loop = watch->loop;
+	struct loop *loop = watch->loop;
 	loop_io_fn *fn = watch->fn;
-	uint64_t started_ms = clock_monotonic_ms();
+	uint64_t started_ns = clock_monotonic_ns();
 
 	fn(watch->data, ready);
-	note_slow(loop, "watch", (uintptr_t)fn, started_ms);
+	note_time(loop, "watch", (uintptr_t)fn, started_ns);
+}
+
+/* ---- turns ----------------------------------------------------------- */
+
+const struct histogram_kind loop_turn_kind = {
+	.bounds = { 0.0001, 0.00025, 0.001, 0.0025, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5 },
+	.count = 11,
+};
+
+const struct histogram *loop_turns(const struct loop *loop)
+{
+	return &loop->turns;
+}
+
+void loop_end_turn(struct loop *loop)
+{
+	if (!loop->busy_ns)
+		return;
+	histogram_add(&loop->turns, &loop_turn_kind, (double)loop->busy_ns / 1e9);
+	loop->busy_ns = 0;
 }
 
 /* ---- posts ----------------------------------------------------------- */

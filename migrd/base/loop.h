@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
+
 struct loop;
 struct loop_timer;
 struct loop_watch;
@@ -44,6 +46,10 @@ void loop_stop(struct loop *loop);                        /* any thread */
  * post, and may ask on. */
 #define LOOP_DRAIN_ROUNDS 1000
 void loop_drain(struct loop *loop);
+/* How long its callbacks took in each turn, from one look at the descriptors to the next, in
+ * seconds; turns without a callback do not count.  The simulated loop has no turns. */
+extern const struct histogram_kind loop_turn_kind;
+const struct histogram *loop_turns(const struct loop *loop);
 /* Calls FN(DATA) on the loop thread, in the order of the posts. */
 void loop_post(struct loop *loop, loop_fn *fn, void *data); /* any thread */
 

@@ -68,6 +68,8 @@ struct loop {
 	pthread_t thread;
 	size_t object_count; /* timers, watches and signals not yet freed */
 	atomic_bool is_stopping;
+	uint64_t busy_ns; /* in callbacks of this turn */
+	struct histogram turns;
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct loop_post *posts, **posts_end;
@@ -77,6 +79,8 @@ struct loop {
 void loop_init(struct loop *loop, const struct loop_ops *ops);
 void loop_fini(struct loop *loop);
 
+/* A turn is over: counts it. */
+void loop_end_turn(struct loop *loop);
 /* Runs what was posted up to now; false when there was nothing. */
 bool loop_run_posts(struct loop *loop);
 /* Cancels posted calls of FN with DATA. */

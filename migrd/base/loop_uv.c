@@ -22,6 +22,7 @@ struct uv_loop {
 	struct loop base;
 	uv_loop_t uv;
 	uv_async_t async;
+	uv_prepare_t turn; /* before each look at the descriptors */
 };
 
 struct uv_timer {
@@ -72,6 +73,11 @@ static void on_async(uv_async_t *async)
 		uv_stop(&loop->uv);
 }
 
+static void on_turn(uv_prepare_t *turn)
+{
+	loop_end_turn(&CONTAINER_OF(turn, struct uv_loop, turn)->base);
+}
+
 static const struct loop_ops ops; /* at the end */
 
 struct loop *loop_new(void)
@@ -81,6 +87,8 @@ struct loop *loop_new(void)
 	loop_init(&loop->base, &ops);
 	must(uv_loop_init(&loop->uv), "uv_loop_init");
 	must(uv_async_init(&loop->uv, &loop->async, on_async), "uv_async_init");
+	must(uv_prepare_init(&loop->uv, &loop->turn), "uv_prepare_init");
+	must(uv_prepare_start(&loop->turn, on_turn), "uv_prepare_start");
 	return &loop->base;
 }
 
@@ -89,6 +97,7 @@ static void destroy(struct loop *base)
 	struct uv_loop *loop = of(base);
 
 	uv_close((uv_handle_t *)&loop->async, NULL);
+	uv_close((uv_handle_t *)&loop->turn, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	must(uv_loop_close(&loop->uv), "uv_loop_close");
 	loop_fini(base);

@@ -126,6 +126,11 @@ struct evacuation *evacuation_next(const struct evacuation *evac);
 bool evacuation_is_final(const struct evacuation *evac);
 /* Its state machine, to be looked at only. */
 const struct machine *evacuation_machine(const struct evacuation *evac);
+/* How many this process has brought to their end. */
+struct evacuations_ended {
+	uint64_t ended, aborted;
+};
+struct evacuations_ended evacuations_ended(const struct evacuations *evacs);
 const char *evacuation_id(const struct evacuation *evac);
 /* Borrowed until one is shown again, or the loop goes on. */
 const struct evacuation_reply *evacuation_show(struct evacuation *evac);

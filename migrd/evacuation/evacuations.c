@@ -63,6 +63,14 @@ static struct evacuation *first_ended(const struct evacuations *evacs, size_t *r
 	return first;
 }
 
+struct evacuations_ended evacuations_ended(const struct evacuations *evacs)
+{
+	return (struct evacuations_ended){
+		.ended = machines_entered(&evacs->machines, EVAC_STATE_ENDED),
+		.aborted = machines_entered(&evacs->machines, EVAC_STATE_ABORTED),
+	};
+}
+
 /* As the store does it (schema/sql/012-evacuation.sql). */
 void evacs_trim(struct evacuations *evacs)
 {

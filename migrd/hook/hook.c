@@ -122,6 +122,11 @@ size_t hooks_newest(const struct hooks *hooks, const char *name, struct hook_run
 	return count;
 }
 
+uint64_t hooks_ended(const struct hooks *hooks, enum hook_state state)
+{
+	return hooks->ended[state];
+}
+
 const struct hook_sections *hooks_sections(const struct hooks *hooks)
 {
 	return hooks->sections;

@@ -76,6 +76,8 @@ bool hooks_is_running(const struct hooks *hooks, struct strbuf *why);
 bool hooks_status(const struct hooks *hooks, const char *hook_id, struct hook_run *ret);
 /* The newest of the hook NAME, newest first; returns how many, MAX at most. */
 size_t hooks_newest(const struct hooks *hooks, const char *name, struct hook_run *ret, size_t max);
+/* How many this process has seen end so. */
+uint64_t hooks_ended(const struct hooks *hooks, enum hook_state state);
 /* Good until hooks_set(). */
 const struct hook_sections *hooks_sections(const struct hooks *hooks);
 

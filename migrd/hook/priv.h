@@ -68,6 +68,7 @@ struct hooks {
 	struct worker *worker;         /* for files; one thread */
 	struct hook_check_list checks; /* under way */
 	unsigned check_count, check_number;
+	uint64_t ended[HOOK_STATE_COUNT]; /* seen by this process */
 	bool is_closing;
 };
 

@@ -130,6 +130,8 @@ static void take_over(struct hook *hook, struct hook_pending *pending)
 	hook->detail = pending->detail;
 	if (!is_news)
 		return;
+	if (row->is_final)
+		hook->hooks->ended[hook_state_of(row->state)]++;
 	log_record(row->is_final && hook_state_of(row->state) != HOOK_DONE ? LOG_LEVEL_WARNING
 									   : LOG_LEVEL_INFO,
 		   "hook", row->state, "hook=%s id=%s by=%s why=%s", row->name, row->id,

@@ -32,6 +32,7 @@ static void on_retry(void *data);
 void machine_init(struct machine *machine, const struct machine_type *type,
 		  struct machines *machines, const char *id)
 {
+	assert(type->state_count <= MACHINE_STATES_MAX);
 	machine->type = type;
 	machine->machines = machines;
 	snprintf(machine->id, sizeof(machine->id), "%s", id);
@@ -104,6 +105,12 @@ unsigned machine_state_of_name(const struct machine_type *type, const char *name
 	       (!type->states[state].name || strcmp(type->states[state].name, name) != 0))
 		state++;
 	return state;
+}
+
+uint64_t machines_entered(const struct machines *machines, unsigned state)
+{
+	assert(state < MACHINE_STATES_MAX);
+	return machines->entered[state];
 }
 
 uint64_t machine_in_state_ms(const struct machine *machine)
@@ -225,6 +232,7 @@ static void on_committed(void *data, const struct err *err)
 	fault_point(machine);
 	from = machine->state;
 	machine->state = machine->target;
+	machine->machines->entered[machine->state]++;
 	change = (struct machine_change){ machine->state,
 					  { save->with.list[0], save->with.list[1] },
 					  save->why };

@@ -43,6 +43,8 @@ struct machine_state {
 	bool (*invariant)(const struct machine *machine);
 };
 
+#define MACHINE_STATES_MAX 32 /* of one type: struct machine_state has them as bits */
+
 struct machine_change {
 	unsigned to;
 	struct store_change with[2]; /* in the same transaction, before the machine's own row */
@@ -83,6 +85,7 @@ struct machines {
 	struct store *store;
 	void *by_id;         /* a tree of search.h */
 	int64_t last_end_ms; /* the latest end on record */
+	uint64_t entered[MACHINE_STATES_MAX]; /* of each state: how often, by this process */
 };
 
 struct machine {
@@ -117,6 +120,9 @@ void machine_fini(struct machine *machine);
 /* A row that was loaded has this end; 0: none. */
 void machines_note_end(struct machines *machines, int64_t ended_ms);
 struct machine *machines_find(const struct machines *machines, const char *id);
+/* How often this process has brought one of MACHINES, which all have the same type, to STATE; one
+ * that a restart has found in it does not count. */
+uint64_t machines_entered(const struct machines *machines, unsigned state);
 
 /* For what is asynchronous: the machine is looked up again.  NUMBER is the caller's. */
 struct machine_ref *machine_ref_new(const struct machine *machine, uint64_t number);

@@ -99,6 +99,11 @@ struct maintenance *maintenance_next(const struct maintenance *m);
 bool maintenance_is_final(const struct maintenance *m);
 /* Its state machine, to be looked at only. */
 const struct machine *maintenance_machine(const struct maintenance *m);
+/* How many this process has brought to their end. */
+struct maintenances_ended {
+	uint64_t done, failed, aborted;
+};
+struct maintenances_ended maintenances_ended(const struct maintenances *all);
 const char *maintenance_id(const struct maintenance *m);
 /* Borrowed until one is shown again, or the loop goes on. */
 const struct maintenance_reply *maintenance_show(struct maintenance *m);

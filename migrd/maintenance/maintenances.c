@@ -64,6 +64,15 @@ static struct maintenance *first_ended(const struct maintenances *all, size_t *r
 	return first;
 }
 
+struct maintenances_ended maintenances_ended(const struct maintenances *all)
+{
+	return (struct maintenances_ended){
+		.done = machines_entered(&all->machines, MAINT_STATE_DONE),
+		.failed = machines_entered(&all->machines, MAINT_STATE_FAILED),
+		.aborted = machines_entered(&all->machines, MAINT_STATE_ABORTED),
+	};
+}
+
 /* As the store does it (schema/sql/014-maintenance.sql). */
 void maints_trim(struct maintenances *all)
 {

@@ -89,30 +89,25 @@ void foresee_move(struct move *move)
 	move_note(move, "forecast", "%s", move->forecast->summary);
 }
 
-const double move_error_bounds[MOVE_ERROR_BOUNDS] = { 0.02, 0.05, 0.08, 0.15, 0.3, 0.5, 1, 2 };
-
-static void count(struct move_error *error, double said, double truth)
+static void count(struct histogram *errors, double said, double truth)
 {
 	double miss;
 
 	if (truth <= 0)
 		return; /* it did not stand still */
 	miss = said / truth - 1;
-	miss = miss < 0 ? -miss : miss;
-	error->count++;
-	error->sum += miss;
-	for (size_t i = 0; i < MOVE_ERROR_BOUNDS; i++)
-		error->buckets[i] += miss <= move_error_bounds[i];
+	histogram_add(errors, &totals_error, miss < 0 ? -miss : miss);
 }
 
 void foresee_compare(struct move *move)
 {
 	const struct forecast *said = move->forecast;
-	struct move_errors *errors = &move->moves->errors;
+	struct move_totals *totals = &move->moves->totals;
 
 	if (move->side != MOVE_SRC || !said || move->machine.state != MOVE_STATE_DONE)
 		return;
-	count(&errors->duration, (double)said->duration_ms.expected, foresee_duration_ms(move));
-	count(&errors->blackout, (double)said->blackout_ms.expected,
+	count(&totals->duration_error, (double)said->duration_ms.expected,
+	      foresee_duration_ms(move));
+	count(&totals->blackout_error, (double)said->blackout_ms.expected,
 	      foresee_ms_between(move, MOVE_STAMP_STOPPED, MOVE_STAMP_TAKEN));
 }

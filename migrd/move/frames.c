@@ -319,7 +319,7 @@ static void conclude(struct move *move)
 		end_work(frames); /* it goes to disk with the next record */
 		return;
 	}
-	move_measure_outage(move);
+	move_count_outage(move);
 	write_record(move);
 }
 

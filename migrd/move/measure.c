@@ -151,39 +151,6 @@ static void show_blackout(const struct move *move, struct move_measured *ret)
 	ret->blackout_ms = us > 0 ? (double)us / 1000 : 0;
 }
 
-/* ---- all moves -------------------------------------------------------------------------- */
-
-void move_measure_end(struct move *move)
-{
-	struct move_totals *totals = &move->moves->totals;
-	struct move_measured measured = { 0 };
-
-	if (move->side != MOVE_SRC || move->machine.state != MOVE_STATE_DONE)
-		return;
-	show_blackout(move, &measured);
-	if (measured.has_blackout)
-		totals_add(&totals->blackout, &totals_blackout, measured.blackout_ms / 1000);
-	totals_add(&totals->duration, &totals_duration,
-		   (double)(move->stamps[MOVE_STAMP_ENDED] - move->stamps[MOVE_STAMP_CREATED]) /
-			   1000000);
-}
-
-void move_measure_outage(struct move *move)
-{
-	struct move_measured measured = { 0 };
-
-	if (move->machine.state != MOVE_STATE_DONE)
-		return;
-	move_show_outage(move, &measured);
-	if (measured.has_outage)
-		totals_add(&move->moves->totals.outage, &totals_outage, measured.outage_ms / 1000);
-}
-
-const struct move_totals *moves_totals(const struct moves *moves)
-{
-	return &moves->totals;
-}
-
 /* ---- pauses --------------------------------------------------------------------------- */
 
 void move_measure_hold(struct move *move)

@@ -229,17 +229,15 @@ struct move *move_next(const struct move *move);
 struct move *moves_active_of(struct moves *moves, const char *vm_uuid);
 /* How many moves have not ended. */
 size_t moves_active_count(const struct moves *moves);
-/* By how much forecasts were missed, |said / was - 1|, of the moves that this run of migrd has
- * brought to their end; BUCKETS: how many by no more than the bound. */
-#define MOVE_ERROR_BOUNDS 8
-extern const double move_error_bounds[MOVE_ERROR_BOUNDS];
-struct move_errors {
-	struct move_error {
-		uint64_t buckets[MOVE_ERROR_BOUNDS], count;
-		double sum;
-	} duration, blackout;
+/* How far one that has not ended is, as its QEMU here told last.  Bytes are those of memory and
+ * local disks; of a destination only what it knows, and no dirty rate. */
+struct move_figures {
+	uint64_t sent_bytes, left_bytes, dirty_bytes_per_s;
+	double sent_bytes_per_s;
 };
-const struct move_errors *moves_forecast_errors(const struct moves *moves);
+struct move_figures move_figures(const struct move *move);
+/* The newest of the moves that have not ended; AFTER NULL: the first.  NULL: that was all. */
+const struct move *moves_next_active(const struct moves *moves, const struct move *after);
 
 /* The budget, what its moves may send, and what they have sent lately, by priority; in bytes a
  * second.  All 0: there is no budget. */
@@ -264,7 +262,7 @@ enum move_notice_count {
 };
 uint64_t moves_notice_count(const struct moves *moves, enum move_notice_count count);
 
-/* How those away from here went since this daemon was started. */
+/* How they went, of those that this daemon has brought to their end since it was started. */
 const struct move_totals *moves_totals(const struct moves *moves);
 
 /* ---- what the peer asks ---------------------------------------------- */

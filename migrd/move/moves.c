@@ -103,11 +103,6 @@ uint64_t moves_notice_count(const struct moves *moves, enum move_notice_count co
 	return moves->notice_counts[count];
 }
 
-const struct move_errors *moves_forecast_errors(const struct moves *moves)
-{
-	return &moves->errors;
-}
-
 /* ---- life -------------------------------------------------------------- */
 
 static const struct noise_kind refused = { LOG_LEVEL_WARNING, "move", "refused", "peer" };

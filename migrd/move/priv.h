@@ -378,7 +378,6 @@ struct moves {
 	uint64_t notice_counts[MOVE_NOTICE_COUNTS];
 	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
 	struct links *links;        /* to other hosts: move/links.h */
-	struct move_errors errors;  /* how well forecasts were met */
 	bool is_closing;
 	struct move_totals totals;
 	struct loop_timer *settle_timer; /* see move/moves_settle.c */
@@ -608,8 +607,6 @@ void move_measure_memory(struct move *move);
 /* Source: nothing is sent until both hosts can finish the move; it is sent again. */
 void move_measure_hold(struct move *move);
 void move_measure_flow(struct move *move);
-/* The move has ended: counts it. */
-void move_measure_end(struct move *move);
 /* Source: reads how long the guest's CPUs have run. */
 void move_measure_pace(struct move *move, enum move_pace_moment moment);
 /* move/say.c: what is to be expected of a move; why it took as long as it did. */
@@ -619,6 +616,10 @@ void move_explain(const struct move *move, const struct move_measured *measured,
 struct move_measured move_show_measured(const struct move *move);
 /* Why there was no moment at which the guest's stop for the move was seen; "": there was. */
 const char *move_why_not_still(const struct move *move);
+
+/* move/count.c: the move has ended; all that can be known of its outage is known. */
+void move_count_end(const struct move *move);
+void move_count_outage(const struct move *move);
 
 /* ---- the guest's frames: move/frames.c --------------------------------------------- */
 
@@ -640,8 +641,6 @@ void move_frames_note_go(struct move *move, const struct move_claim *claim);
 /* The move has ended. */
 void move_frames_end(struct move *move);
 void move_frames_fini(struct move *move);
-/* Source: all that can be known of the outage is known: counts it. */
-void move_measure_outage(struct move *move);
 void move_show_outage(const struct move *move, struct move_measured *ret);
 /* What of it is kept; NULL: nothing.  The caller owns it.  OBJ may be NULL. */
 struct json_object *move_frames_json(const struct move *move);

@@ -128,7 +128,7 @@ static void entered(struct machine *machine)
 
 	move_share_follow(move);
 	if (is_final) {
-		move_measure_end(move);
+		move_count_end(move);
 		move_frames_end(move);
 		move->settle.is_done = move->row.settled;
 		move_settle_begin(move);

@@ -1,32 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* move/totals.h -- how the moves away from this host went since the daemon was started, as the
- * histograms of GET /metrics.  Thread: any (pure). */
+/* move/totals.h -- how the moves of this host went that this run of migrd has brought to their end.
+ * Thread: any (pure). */
 #ifndef MIGRD_MOVE_TOTALS_H
 #define MIGRD_MOVE_TOTALS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/histogram.h"
 
-#define TOTALS_BOUNDS_MAX 12
+/* In seconds; totals_ratio and totals_error have no unit. */
+extern const struct histogram_kind totals_blackout, totals_outage, totals_duration, totals_ratio,
+	totals_error;
 
-/* What the values of one kind are sorted into. */
-struct totals_kind {
-	double bounds[TOTALS_BOUNDS_MAX]; /* upper ones, rising, in seconds */
-	size_t count;
+enum totals_result {
+	TOTALS_DONE,
+	TOTALS_FAILED,
+	TOTALS_CANCELLED,
+	TOTALS_LOST, /* the guest is nowhere any more */
+	TOTALS_RESULT_COUNT
 };
-extern const struct totals_kind totals_blackout, totals_outage, totals_duration;
+extern const char *const totals_result_names[TOTALS_RESULT_COUNT];
 
-struct totals_histogram {
-	uint64_t buckets[TOTALS_BOUNDS_MAX + 1]; /* of each bound alone; the last one: above all */
-	uint64_t count;
-	double sum_s;
+enum totals_mode {
+	TOTALS_PRECOPY,
+	TOTALS_POSTCOPY, /* the guest ran on before all of its memory was there */
+	TOTALS_STOPPED,  /* it did not run */
+	TOTALS_MODE_COUNT
 };
+extern const char *const totals_mode_names[TOTALS_MODE_COUNT];
 
-/* Of moves that ended well, as their source. */
 struct move_totals {
-	struct totals_histogram blackout, outage, duration;
+	uint64_t out[TOTALS_RESULT_COUNT][TOTALS_MODE_COUNT];
+	uint64_t in[TOTALS_RESULT_COUNT][TOTALS_MODE_COUNT];
+	/* Of moves away that ended well. */
+	struct histogram blackout, outage, duration;
+	struct histogram of_limit; /* the blackout by the downtime limit, as it was asked for */
+	/* By how much their forecasts were missed: |said / was - 1|. */
+	struct histogram duration_error, blackout_error;
 };
-
-void totals_add(struct totals_histogram *histogram, const struct totals_kind *kind, double s);
 
 #endif

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
 #include "peer/client_internal.h"
@@ -79,6 +80,33 @@ const char *peer_clients_id(const struct peer_clients *clients, const char *id)
 	return peer ? peer->id : NULL;
 }
 
+bool peer_clients_figures(const struct peer_clients *clients, const char *id,
+			  struct peer_figures *ret)
+{
+	const struct peer *peer = find_peer(clients, id);
+
+	if (peer)
+		*ret = peer->figures;
+	return peer;
+}
+
+void peer_note_answer(struct peer *peer, int64_t date_s)
+{
+	struct peer_figures *figures = &peer->figures;
+
+	figures->was_asked = figures->has_answered = true;
+	figures->answered_ms = clock_wall_ms();
+	figures->has_clock = date_s >= 0;
+	if (figures->has_clock)
+		figures->clock_ahead_s = (double)date_s + 0.5 - (double)figures->answered_ms / 1000;
+}
+
+void peer_note_silence(struct peer *peer)
+{
+	peer->figures.was_asked = true;
+	peer->figures.has_answered = false;
+}
+
 void peer_clients_renew(struct peer_clients *clients)
 {
 	loop_assert_thread(clients->loop);
@@ -101,6 +129,7 @@ static void on_deadline(void *data)
 	struct err err = { 0 };
 
 	peer_transfer_stop(req);
+	peer_note_silence(req->peer);
 	err_set(&err, ERR_TIMEOUT, "host %s at %s: no answer to %s within %u ms", req->peer->id,
 		req->peer->address, req->path, (unsigned)req->deadline_ms);
 	peer_request_finish(req, NULL, &err, true);

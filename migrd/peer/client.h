@@ -37,6 +37,20 @@ const char *peer_clients_address(const struct peer_clients *clients, const char 
 void peer_clients_remove(struct peer_clients *clients, const char *id);
 /* ID in memory that lasts as long as CLIENTS; NULL: unknown. */
 const char *peer_clients_id(const struct peer_clients *clients, const char *id);
+/* What its last answers have shown.  Nobody asks a peer for this alone: of one with which this host
+ * has nothing to do it is old, or nothing. */
+struct peer_figures {
+	bool was_asked;      /* false: the rest means nothing */
+	bool has_answered;   /* the last request, whatever the answer was */
+	int64_t answered_ms; /* when it did last, wall clock; 0: never */
+	bool has_clock;
+	/* By the header Date of its last answer, which has whole seconds: right to a second, half
+	 * of it to either side, and to what the answer was on its way. */
+	double clock_ahead_s;
+};
+/* False: the peer is unknown. */
+bool peer_clients_figures(const struct peer_clients *clients, const char *id,
+			  struct peer_figures *ret);
 /* The certificates were replaced: connections from before are closed instead of used
  * again. */
 void peer_clients_renew(struct peer_clients *clients);

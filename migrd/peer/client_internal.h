@@ -25,6 +25,7 @@ struct peer {
 	enum hello_state hello;
 	uint32_t hello_ms; /* deadline of the last hello, while none was answered */
 	int version;       /* agreed on by hello */
+	struct peer_figures figures;
 	TAILQ_ENTRY(peer) link;
 };
 
@@ -80,6 +81,11 @@ void peer_request_finish(struct peer_request *req, struct json_object *reply, co
 			 bool is_broken);
 /* "peer.STAGE.WORD", WORD being the last of the path. */
 void peer_fault_point(const struct peer_request *req, const char *stage, char *ret, size_t size);
+
+/* An answer of the peer has come, with the time DATE (since 1970; negative: it has none). */
+void peer_note_answer(struct peer *peer, int64_t date_s);
+/* A request was in vain: there was no connection, or no answer. */
+void peer_note_silence(struct peer *peer);
 
 /* ---- transfer.c -------------------------------------------------------- */
 

@@ -292,6 +292,16 @@ static bool outcome(struct peer_request *req, struct json_object **ret, struct e
 	return *ret;
 }
 
+/* The time of the peer's clock at its answer, in seconds since 1970; negative: it does not tell. */
+static int64_t date_of(const struct peer_request *req)
+{
+	struct curl_header *date;
+
+	if (curl_easy_header(req->easy, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
+		return -1;
+	return curl_getdate(date->value, NULL);
+}
+
 static enum fault_kind fault_at_reply(const struct peer_request *req, struct err *err)
 {
 	char point[64];
@@ -312,6 +322,7 @@ void peer_transfer_ended(void *transfer, CURLcode code)
 		break;
 	case FAULT_ERROR: /* as if the connection had broken */
 		peer_transfer_stop(req);
+		peer_note_silence(req->peer);
 		peer_request_finish(req, NULL, &err, true);
 		return;
 	case FAULT_DROP:
@@ -319,6 +330,10 @@ void peer_transfer_ended(void *transfer, CURLcode code)
 		peer_transfer_stop(req);
 		return;
 	}
+	if (is_broken && !req->is_answer_too_large)
+		peer_note_silence(req->peer);
+	else
+		peer_note_answer(req->peer, date_of(req));
 	if (req->is_answer_too_large)
 		err_set(&err, ERR_PEER, "host %s: its answer is over %u bytes", req->peer->id,
 			PEER_ANSWER_MAX);

@@ -102,7 +102,7 @@ struct queue {
 	uint64_t plan_ms;  /* when the expected times were made; 0: not yet */
 	bool is_plan_old;  /* something has changed since */
 	uint64_t shown_no; /* of places and expected times: another one when they are others */
-	struct totals_histogram waited;
+	struct histogram waited;
 	struct loop_timer *timer; /* the next look, if nothing happens before */
 	bool is_ready;            /* recovered */
 	bool is_closing;

@@ -45,7 +45,16 @@ struct queue_counts queue_counts(const struct queue *queue)
 	return (struct queue_counts){ queue->unfinished - queue->moving, queue->moving };
 }
 
-const struct totals_histogram *queue_waited(const struct queue *queue)
+struct queue_ended queue_ended(const struct queue *queue)
+{
+	return (struct queue_ended){
+		.done = machines_entered(&queue->machines, QUEUE_STATE_DONE),
+		.failed = machines_entered(&queue->machines, QUEUE_STATE_FAILED),
+		.cancelled = machines_entered(&queue->machines, QUEUE_STATE_CANCELLED),
+	};
+}
+
+const struct histogram *queue_waited(const struct queue *queue)
 {
 	return &queue->waited;
 }
@@ -70,7 +79,8 @@ void queue_trim(struct queue *queue)
 
 void queue_count_wait(struct queue *queue, int64_t waited_ms)
 {
-	totals_add(&queue->waited, &totals_duration, waited_ms > 0 ? (double)waited_ms / 1000 : 0);
+	histogram_add(&queue->waited, &totals_duration,
+		      waited_ms > 0 ? (double)waited_ms / 1000 : 0);
 }
 
 /* ---- an entry comes --------------------------------------------------------------------- */

@@ -121,8 +121,13 @@ struct queue_counts {
 	size_t waiting, moving;
 };
 struct queue_counts queue_counts(const struct queue *queue);
+/* How many this process has brought to their end. */
+struct queue_ended {
+	uint64_t done, failed, cancelled;
+};
+struct queue_ended queue_ended(const struct queue *queue);
 /* How long entries waited from their request to their first attempt, since the daemon's start; of
  * the kind totals_duration. */
-const struct totals_histogram *queue_waited(const struct queue *queue);
+const struct histogram *queue_waited(const struct queue *queue);
 
 #endif

@@ -52,6 +52,13 @@ static inline void store_db_freep(struct store_db **db)
 	store_db_free(*db);
 }
 
+/* ---- sizes.c ---- */
+/* Of the file and its log, in bytes; 0: it is not there. */
+struct store_sizes {
+	uint64_t file, log;
+};
+struct store_sizes store_db_sizes(const struct store_db *db);
+
 /* ---- sql.c ---- */
 /* Sets "cannot WHAT: ..." with SQLite's words and the system's; NO_SPACE or STORE. */
 bool store_sql_err(const struct store_db *db, struct err *err, const char *what);

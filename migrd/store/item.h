@@ -25,6 +25,8 @@ struct store_item {
 	struct err err;
 	bool is_record; /* it writes records: its result shows whether the disk works */
 	int wal_frames; /* in the log after it has run */
+	uint64_t took_ns;         /* run() */
+	struct store_sizes sizes; /* after it; of a record only */
 };
 
 /* A table that transactions change. */

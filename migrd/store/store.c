@@ -2,6 +2,7 @@
 /* The loop's side: the queue of the store's thread, its begin and its end. */
 #include <assert.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/item.h"
@@ -19,15 +20,21 @@ struct store {
 	bool is_housekeeping;
 	int wal_frames;     /* after the last item */
 	struct err trouble; /* why the last record was not written, if it was not */
+	struct histogram writes;
+	struct store_sizes sizes; /* after the last record */
 	struct store_identity identity;
 };
 
 static void item_run(struct work *work)
 {
 	struct store_item *item = CONTAINER_OF(work, struct store_item, work);
+	uint64_t started_ns = clock_monotonic_ns();
 
 	item->ok = item->run(item, item->store->db, &item->err);
+	item->took_ns = clock_monotonic_ns() - started_ns;
 	item->wal_frames = item->store->db->wal_frames;
+	if (item->is_record)
+		item->sizes = store_db_sizes(item->store->db);
 }
 
 static void housekeep(struct store *store);
@@ -49,6 +56,28 @@ const char *store_trouble(const struct store *store)
 	return err_is_set(&store->trouble) ? store->trouble.msg : NULL;
 }
 
+const struct histogram_kind store_write_kind = {
+	.bounds = { 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5 },
+	.count = 11,
+};
+
+static void note_record(struct store *store, const struct store_item *item)
+{
+	histogram_add(&store->writes, &store_write_kind, (double)item->took_ns / 1e9);
+	store->sizes = item->sizes;
+}
+
+struct store_figures store_figures(const struct store *store)
+{
+	return (struct store_figures){
+		.writes = store->writes,
+		.file_bytes = store->sizes.file,
+		.log_bytes = store->sizes.log,
+		.waiting = store->pending,
+		.is_refusing = store_trouble(store),
+	};
+}
+
 /* True: the disk failed, the request was not wrong. */
 static bool is_of_the_disk(const struct err *err)
 {
@@ -62,6 +91,8 @@ static void item_done(struct work *work)
 
 	store->pending--;
 	store->wal_frames = item->wal_frames;
+	if (item->is_record)
+		note_record(store, item);
 	if (item->is_record && (item->ok || is_of_the_disk(&item->err)))
 		note_trouble(store, item->ok ? NULL : &item->err);
 	item->done(item, item->ok ? NULL : &item->err);
@@ -196,6 +227,7 @@ struct store *store_open_blocking(struct loop *loop, const char *dir, struct err
 	store = xnew(struct store);
 	store->db = db;
 	store->wal_frames = 1; /* the run before may have left some */
+	store->sizes = store_db_sizes(db);
 	store->worker = worker_new(loop, "store", 1);
 	return store;
 }

@@ -24,6 +24,7 @@
 #include <sys/un.h>
 
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/id.h"
 #include "base/loop.h"
 
@@ -404,6 +405,18 @@ void store_timeline(struct store *store, const char *move_id, store_timeline_fn 
 
 /* Why the disk did not take the last record; NULL: it did. */
 const char *store_trouble(const struct store *store);
+
+/* For GET /metrics. */
+extern const struct histogram_kind store_write_kind;
+struct store_figures {
+	/* How long records took on the store's thread until they were on disk, in seconds; without
+	 * the time in which they waited for others.  Those that failed count too. */
+	struct histogram writes;
+	uint64_t file_bytes, log_bytes; /* migrd.db and migrd.db-wal, after the last record */
+	size_t waiting;                 /* records and questions that are not done yet */
+	bool is_refusing;               /* store_trouble() */
+};
+struct store_figures store_figures(const struct store *store);
 
 /* A hint from the loop: no move is under way, so housekeeping may run now
  * (checkpoint; settled moves over STORE_HISTORY_MAX are deleted with their

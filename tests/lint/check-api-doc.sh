@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # doc/api.md has every route, query key, state of a move, kind of finding, event, check of a
-# move, kind of device, call of the guest agent and metric that the code has, and no other.
+# move, kind of device and call of the guest agent that the code has, and no other.
 # It has each state of a VM; those of QEMU it may leave out.
 srcdir=${srcdir:-.}
 builddir=${builddir:-.}
@@ -60,11 +60,6 @@ compare "kinds of devices" "$(grep -o '^	\[VM_DEF_KIND_[A-Z_]*\] = { "[a-z_]*"' 
 	"$(first_column '| `kind` | list |')"
 compare "calls of the agent" "$(grep -o '^	\[VM_AGENT_[A-Z_]*\] = { "[a-z-]*"' \
 	"$srcdir/migrd/vm/agent_call.c" | cut -d'"' -f2 | sort)" "$(first_column '| `agent/` |')"
-# A sample of an info has this at the end of its name.
-compare "metrics" "$(grep -o '^	{ "migrd_[a-z_]*", "[a-z]*"' "$srcdir/migrd/api/metrics.c" |
-	awk -F '"' '{ print $2 ($4 == "info" ? "_info" : "") }' | sort)" \
-	"$(grep '^| `GET /metrics`' "$doc" | grep -o '`migrd_[a-z_]*`' | tr -d '`' | sort)"
-
 # Run states of QEMU have its own names; the others are ours.
 states=$(first_column '| state | |')
 for word in $(sed -n '/^const char \*vm_state(/,/^}/p' "$srcdir/migrd/vm/vm.c" |

@@ -48,6 +48,7 @@ migrd --help
 migrd --version
 migrd --help-config
 migrd --print-routes
+migrd --print-metrics
 migrd --print-schema vm
 migrd-stream --help
 migrd-stream --version

@@ -162,7 +162,8 @@ class ReloadTest(SystemTest):
         certificate = self.a.api.get("/v1/host")["certificate"]
         self.assertEqual((certificate["valid"], certificate["days_left"]), (True, 10))
         self.assertRegex(self.a.migrctl("host", "show").stdout, r"days left:? +10\b")
-        _, headers, text = self.a.api.send("GET", "/metrics")
+        _, headers, text = self.a.api.send("GET", "/metrics",
+                                           headers={"Accept": "application/openmetrics-text"})
         self.assertIn("application/openmetrics-text", headers["Content-Type"])
         self.assertTrue(text.endswith(b"\n# EOF\n"))
         sample = re.search(rb"^migrd_certificate_expiration_timestamp_seconds (\d+)$", text, re.M)

@@ -613,6 +613,32 @@ START_TEST(callback_over_50_ms_is_logged)
 }
 END_TEST
 
+static void on_burn(void *data)
+{
+	(void)data;
+	burn_ms(30);
+}
+
+/* Two callbacks of one turn are one time; what the loop waits is none. */
+START_TEST(turn_counts_all_its_callbacks_and_no_wait)
+{
+	const struct histogram *turns = loop_turns(loop);
+	struct loop_timer *timer = loop_timer_new(loop, on_stop, TAG('t'));
+
+	loop_post(loop, on_burn, NULL);
+	loop_post(loop, on_burn, NULL);
+	loop_timer_start(timer, 300);
+	loop_run(loop);
+	ck_assert_uint_ge(turns->count, 1);
+	ck_assert_uint_le(turns->count, 2); /* the last one has not looked at descriptors again */
+	ck_assert_double_ge(turns->sum, 0.058); /* burn_ms() counts whole milliseconds */
+	ck_assert_double_lt(turns->sum, 0.3);
+	ck_assert_uint_eq(turns->buckets[0] + turns->buckets[1] + turns->buckets[2],
+			  turns->count - 1);
+	loop_timer_free(timer);
+}
+END_TEST
+
 /* ---- virtual time ---------------------------------------------------- */
 
 static void on_note_time(void *data)
@@ -737,6 +763,7 @@ Suite *suite(void)
 	tcase_add_test(uv, timer_started_in_a_slow_callback_is_not_early);
 	tcase_add_test(uv, timer_far_too_late_lets_descriptors_go_first);
 	tcase_add_test(uv, callback_over_50_ms_is_logged);
+	tcase_add_test(uv, turn_counts_all_its_callbacks_and_no_wait);
 	suite_add_tcase(s, uv);
 
 	add_common_tests(sim);

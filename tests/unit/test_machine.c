@@ -212,6 +212,8 @@ START_TEST(step_goes_on_by_the_facts)
 	loop_sim_run(rig.loop);
 	assert_said("step; recorded work->done (finished); entering done; entered done");
 	ck_assert(machine_is_final(&job->machine));
+	ck_assert_uint_eq(machines_entered(&machines, IDLE), 1);
+	ck_assert_uint_eq(machines_entered(&machines, DONE), 1);
 }
 END_TEST
 

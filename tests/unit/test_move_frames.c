@@ -139,6 +139,9 @@ START_TEST(destination_that_is_silent_is_asked_for_some_seconds)
 	ck_assert_uint_eq(fake_peer_pending("fate"), 0);
 	ck_assert_uint_eq(moves_totals(rig.moves)->outage.count, 0);
 	ck_assert_uint_eq(moves_totals(rig.moves)->blackout.count, 1);
+	ck_assert_uint_eq(moves_totals(rig.moves)->of_limit.count, 1);
+	ck_assert_uint_eq(moves_totals(rig.moves)->out[TOTALS_DONE][TOTALS_PRECOPY], 1);
+	ck_assert_ptr_null(moves_next_active(rig.moves, NULL));
 }
 END_TEST
 

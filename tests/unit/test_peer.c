@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The client for other coordinators, against the real server on a thread of its own. */
 #include <arpa/inet.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -244,6 +245,36 @@ static void tell_truth(struct rig *r)
 	r->hello_version = 0;
 }
 
+static struct peer_figures figures_of(const char *id)
+{
+	struct peer_figures figures;
+
+	ck_assert(peer_clients_figures(clients, id, &figures));
+	return figures;
+}
+
+/* An error that the peer itself tells is an answer, too. */
+START_TEST(last_answer_and_clock_are_known)
+{
+	struct peer_figures figures = figures_of("a");
+
+	ck_assert(!figures.was_asked);
+	echo(1);
+	figures = figures_of("a");
+	ck_assert(figures.has_answered && figures.has_clock);
+	ck_assert_int_gt(figures.answered_ms, 0);
+	ck_assert_double_le(fabs(figures.clock_ahead_s), 2);
+	post_to("a", "/peer/v1/hold", NULL, 300);
+	expect_err(2, ERR_TIMEOUT, "within 300 ms");
+	ck_assert(figures_of("a").was_asked && !figures_of("a").has_answered);
+	ck_assert_int_eq(figures_of("a").answered_ms, figures.answered_ms);
+	get("/peer/v1/text");
+	expect_err(3, ERR_PEER, "");
+	ck_assert(figures_of("a").has_answered);
+	ck_assert(!peer_clients_figures(clients, "x", &figures));
+}
+END_TEST
+
 /* After a restart of the server the client sends hello first, again. */
 START_TEST(server_restarted_is_greeted_again)
 {
@@ -269,6 +300,7 @@ START_TEST(peer_refusing_connections_is_unavailable)
 	set_address("a", 1);
 	post_to("a", "/peer/v1/echo", NULL, PATIENCE_MS);
 	expect_err(1, ERR_UNAVAILABLE, "host a at 127.0.0.1:1: connection refused");
+	ck_assert(figures_of("a").was_asked && !figures_of("a").has_answered);
 }
 END_TEST
 
@@ -468,6 +500,7 @@ Suite *suite(void)
 	tcase_add_test(tc, requests_a_hundred_are_all_answered);
 	tcase_add_test(tc, request_slow_does_not_hold_up_others);
 	tcase_add_test(tc, server_restarted_is_greeted_again);
+	tcase_add_test(tc, last_answer_and_clock_are_known);
 	tcase_add_test(tc, peer_refusing_connections_is_unavailable);
 	tcase_add_test(tc, peer_unknown_is_not_found);
 	tcase_add_test(tc, peer_of_another_name_is_unauthorized);

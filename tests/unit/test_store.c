@@ -383,6 +383,16 @@ END_TEST
 
 /* ---- a full disk ---- */
 
+static void assert_figures(struct store_figures figures)
+{
+	ck_assert(!figures.is_refusing);
+	ck_assert_uint_eq(figures.waiting, 0);
+	ck_assert_uint_ge(figures.writes.count, 4);
+	ck_assert_double_gt(figures.writes.sum, 0);
+	ck_assert_uint_gt(figures.file_bytes, 0);
+	ck_assert_uint_gt(figures.log_bytes, 2u << 20); /* what was written last */
+}
+
 /* On a full disk the old state stays, and writing goes on when there is room again. */
 START_TEST(disk_full_answers_no_space_and_recovers)
 {
@@ -393,9 +403,11 @@ START_TEST(disk_full_answers_no_space_and_recovers)
 	rig_assert_vm_same(&rig.vms[0], &rig_vm1);
 	store_idle(rig.store);
 	put_large(1, ERR_NO_SPACE);
+	ck_assert(store_figures(rig.store).is_refusing);
 
 	rig_limit_files(RLIM_INFINITY);
 	put_large(2, ERR_NONE);
+	assert_figures(store_figures(rig.store));
 	rig_reopen();
 	rig_load();
 	ck_assert_uint_eq(strlen(rig.vms[0].definition), 1u << 20);
