@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# bash completion for migrctl: it asks the program itself, so it cannot be stale.
+# bash completion for migrctl: it asks the program itself, so it cannot be stale; that asks the
+# daemon which the line names for names of guests, hosts, moves and what else it has.
 # shellcheck shell=bash
-
-# The names of the guests, if a daemon answers.
-_migrctl_vms() {
-	"$1" vm list 2>/dev/null | awk 'NR > 1 { print $1 }'
-}
 
 _migrctl() {
 	local line=${COMP_LINE:0:COMP_POINT} cur=$2 words choices
@@ -16,11 +12,7 @@ _migrctl() {
 	if [[ $choices == *@file* ]]; then
 		compopt -o default
 	fi
-	if [[ $choices == *@vm* && $cur != -* ]]; then
-		choices=$(_migrctl_vms "$1")
-	fi
 	choices=${choices//@file/}
-	choices=${choices//@vm/}
 	mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$cur")
 }
 

@@ -225,6 +225,36 @@ static enum scan scan(struct option_set *set, int argc, char **argv, struct err 
 	return SCAN_DONE;
 }
 
+/* The value of OPTION, if WORD is that option: "--name=value", "--name" NEXT, "-nvalue", "-n" NEXT;
+ * else NULL. */
+static const char *loose_value(const struct cli_option *option, const char *word, const char *next)
+{
+	size_t len = strlen(option->name);
+
+	if (strncmp(word, "--", 2) == 0 && strncmp(word + 2, option->name, len) == 0)
+		return word[2 + len] == '=' ? word + 3 + len : word[2 + len] ? NULL : next;
+	if (word[0] == '-' && option->letter && word[1] == option->letter)
+		return word[2] ? word + 2 : next;
+	return NULL;
+}
+
+/* Reads the program's options among WORDS, wherever they are and whatever the others are; a wrong
+ * value is left out.  For what is done with a line that is not whole, or wrong. */
+static void scan_loosely(const struct cli_program *program, char **words, int count, void *globals)
+{
+	struct err ignored;
+
+	for (int i = 0; i < count && strcmp(words[i], "--") != 0; i++) {
+		for (const struct cli_option *o = program->options; o && o->name; o++) {
+			const char *value =
+				loose_value(o, words[i], i + 1 < count ? words[i + 1] : NULL);
+
+			if (value && o->type != CLI_FLAG)
+				set_value(o, globals, value, &ignored);
+		}
+	}
+}
+
 /* ---- noun and verb ------------------------------------------------------ */
 
 static const struct cli_command *find_noun(const struct cli_program *program, const char *noun,
@@ -421,9 +451,11 @@ bool cli_parse(const struct cli_program *program, int argc, char **argv, struct 
 			       program->name);
 	if (strcmp(noun, COMPLETE_WORD) == 0) {
 		bool is_marked = at.argc > 1 && strcmp(at.argv[1], "--") == 0;
+		char **words = at.argv + 1 + is_marked;
+		int count = at.argc - 1 - is_marked;
 
-		cli_help_words(program, at.argv + 1 + is_marked, at.argc - 1 - is_marked,
-			       &call->text);
+		scan_loosely(program, words, count, at.globals);
+		cli_help_words(program, at.globals, words, count, &call->text);
 		return true;
 	}
 	command = find_noun(program, noun, err);
@@ -436,6 +468,11 @@ bool cli_parse(const struct cli_program *program, int argc, char **argv, struct 
 static void free_const(const void *p)
 {
 	free((void *)(uintptr_t)p); /* not const: cli_parse() allocated it */
+}
+
+static void *globals_of(const struct cli_call *call)
+{
+	return (void *)(uintptr_t)call->globals; /* not const: cli_parse() allocated it */
 }
 
 void cli_call_fini(struct cli_call *call)
@@ -471,6 +508,8 @@ static int print_error(const struct cli_call *call, struct err *err)
 
 	cli_clean(err->msg);
 	fflush(stdout);
+	if (call->program->print_error && call->program->print_error(call, err))
+		return err_exit_code(err->code);
 	fprintf(stderr, "%s: %s: %s\n", call->program->name, err_name(err->code), err->msg);
 	for (size_t i = 0; i < listed; i++)
 		print_fault(&faults->list[i]);
@@ -484,8 +523,11 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 	CLEANUP(cli_call_fini) struct cli_call call;
 	struct err err = { ERR_NONE, "" };
 
-	if (!cli_parse(program, argc, argv, &call, &err))
+	if (!cli_parse(program, argc, argv, &call, &err)) {
+		/* How errors are printed may be said behind what is wrong. */
+		scan_loosely(program, argv + 1, argc - 1, globals_of(&call));
 		return print_error(&call, &err);
+	}
 	if (!call.command) {
 		fputs(strbuf_str(&call.text), stdout);
 		return stdout_end(&err) ? 0 : print_error(&call, &err);

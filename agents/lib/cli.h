@@ -51,6 +51,7 @@ struct cli_option {
 };
 
 struct cli_call;
+struct cli_program;
 typedef bool cli_run_fn(struct cli_call *call, struct err *err);
 
 struct cli_command {
@@ -65,6 +66,16 @@ struct cli_command {
 	cli_run_fn *run;
 };
 
+/* A place in a command line where a value is to be completed. */
+struct cli_place {
+	const struct cli_command *command; /* NULL: before any command */
+	const struct cli_option *option;   /* whose value it is; NULL: an argument's */
+	const char *arg;                   /* the value, as the usage names it: "VM", "[HOST]" */
+	char **words;                      /* the command's arguments before it */
+	int word_count;
+	const void *globals; /* the struct of the program's options, as far as they are given */
+};
+
 struct cli_program {
 	const char *name;
 	const char *version;
@@ -73,6 +84,12 @@ struct cli_program {
 	size_t values_size;
 	const struct cli_command *const *commands; /* ended by NULL */
 	const char *trailer;                       /* end of the overall help */
+	/* Optional: adds to TEXT, one a line, what the value at PLACE may be. */
+	void (*complete)(const struct cli_place *place, struct strbuf *text);
+	/* Optional: lines with command lines for the help of COMMAND, or NULL. */
+	const char *(*examples)(const struct cli_command *command);
+	/* Optional: prints ERR to standard error in another form; false: in the usual one. */
+	bool (*print_error)(const struct cli_call *call, const struct err *err);
 };
 
 /* A parsed command line. */

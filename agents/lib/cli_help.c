@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/lib/cli_help.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define HELP_COLUMN 30 /* where explanations begin */
@@ -120,6 +121,8 @@ void cli_help_command(const struct cli_program *program, const struct cli_comman
 		strbuf_addf(text, "\n%s", command->details);
 	add_options(text, "options", command->options);
 	add_standard_options(program, text);
+	if (program->examples && program->examples(command))
+		strbuf_addf(text, "\nexamples:\n%s", program->examples(command));
 }
 
 /* ---- completion -------------------------------------------------------- */
@@ -193,48 +196,101 @@ static bool is_path(const char *arg)
 	return strstr(arg, "FILE") || strstr(arg, "PATH") || strstr(arg, "DIR");
 }
 
-static void add_value_words(const struct cli_option *option, struct strbuf *text)
+static bool is_word(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!islower((unsigned char)text[i]) && text[i] != '-')
+			return false;
+	return len > 0;
+}
+
+/* The words of "stay|return|keep"; names of values are in capitals. */
+static void add_alternatives(const char *arg, struct strbuf *text)
+{
+	size_t len;
+
+	for (; *arg; arg += len + (arg[len] == '|')) {
+		len = strcspn(arg, "|");
+		if (is_word(arg, len))
+			strbuf_addf(text, "%.*s\n", (int)len, arg);
+	}
+}
+
+static void add_values(const struct cli_program *program, const struct cli_place *place,
+		       struct strbuf *text)
+{
+	if (is_path(place->arg))
+		strbuf_addf(text, "%s\n", CLI_HELP_FILE);
+	if (program->complete)
+		program->complete(place, text);
+}
+
+static void add_option_values(const struct cli_program *program, const struct cli_option *option,
+			      const struct cli_place *place, struct strbuf *text)
 {
 	for (const char *const *choice = option->choices; choice && *choice; choice++)
 		strbuf_addf(text, "%s\n", *choice);
-	if (option->arg && is_path(option->arg))
-		strbuf_addf(text, "%s\n", CLI_HELP_FILE);
+	if (!option->choices && option->arg)
+		add_alternatives(option->arg, text);
+	if (option->arg)
+		add_values(program, place, text);
 }
 
-/* Adds the kind (file, VM) of the command's argument number AT, as its usage names it. */
-static void add_argument_kind(const struct cli_command *command, int at, struct strbuf *text)
+/* Adds what the command's argument number AT, as its usage names it, may be.  The last one, if it
+ * ends with "...", may come again. */
+static void add_argument(const struct cli_program *program, const struct cli_command *command,
+			 int at, struct cli_place *place, struct strbuf *text)
 {
 	const char *arg = command->args;
-	char name[32];
+	char name[64];
 
-	for (; arg && *arg && at > 0; at--)
-		arg += strcspn(arg, " ") + (strchr(arg, ' ') != NULL);
+	for (; arg && *arg && at > 0; at--) {
+		size_t len = strcspn(arg, " ");
+
+		if (!arg[len] && len > 3 && strcmp(arg + len - 3, "...") == 0)
+			break;
+		arg += len + (arg[len] == ' ');
+	}
 	if (!arg || !*arg)
 		return;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(arg, " "), arg);
-	if (is_path(name))
-		strbuf_addf(text, "%s\n", CLI_HELP_FILE);
-	else if (strstr(name, "VM"))
-		strbuf_addf(text, "%s\n", CLI_HELP_VM);
+	place->arg = name;
+	add_values(program, place, text);
 }
 
-void cli_help_words(const struct cli_program *program, char **words, int count, struct strbuf *text)
+/* The command that WORDS begin with; NULL: none does. */
+static const struct cli_command *find_command(const struct cli_program *program, char **words,
+					      int count)
+{
+	for (const struct cli_command *const *c = program->commands; *c; c++)
+		if (count >= ((*c)->verb ? 2 : 1) && words_match(*c, words, count))
+			return *c;
+	return NULL;
+}
+
+void cli_help_words(const struct cli_program *program, const void *globals, char **words, int count,
+		    struct strbuf *text)
 {
 	const struct cli_option *awaited = drop_options(program, words, &count);
+	const struct cli_command *command = find_command(program, words, count);
+	int own = command && !command->verb ? 1 : 2;
+	struct cli_place place = { .command = command,
+				   .words = words + own,
+				   .word_count = command ? count - own : 0,
+				   .globals = globals };
 	const char *previous_noun = NULL;
 
 	if (awaited) {
-		add_value_words(awaited, text);
+		place.option = awaited;
+		place.arg = awaited->arg;
+		add_option_values(program, awaited, &place, text);
 		return;
 	}
+	if (command)
+		add_argument(program, command, place.word_count, &place, text);
 	for (const struct cli_command *const *c = program->commands; *c; c++) {
-		int own = (*c)->verb ? 2 : 1;
-
-		if (words_match(*c, words, count)) {
-			if (count >= own)
-				add_argument_kind(*c, count - own, text);
+		if (words_match(*c, words, count))
 			add_next_word(*c, count, previous_noun, text);
-		}
 		previous_noun = (*c)->noun;
 	}
 	if (count != 1)

@@ -9,12 +9,11 @@
 void cli_help_program(const struct cli_program *program, const char *noun, struct strbuf *text);
 void cli_help_command(const struct cli_program *program, const struct cli_command *command,
 		      struct strbuf *text);
-/* What may follow WORDS, one a line: nouns, verbs, options or the choices of an option's
- * value, and the two words below for what the shell has to look up.  Removes the options from
- * WORDS. */
+/* What may follow WORDS, one a line: nouns, verbs, options, the choices of an option's value, what
+ * the program knows of a value (struct cli_program), and the word below where the shell completes
+ * names of files.  GLOBALS: the program's options among WORDS.  Removes the options from WORDS. */
 #define CLI_HELP_FILE "@file"
-#define CLI_HELP_VM   "@vm"
-void cli_help_words(const struct cli_program *program, char **words, int count,
+void cli_help_words(const struct cli_program *program, const void *globals, char **words, int count,
 		    struct strbuf *text);
 
 #endif

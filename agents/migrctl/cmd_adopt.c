@@ -93,7 +93,7 @@ static bool run_adopt(struct cli_call *call, struct err *err)
 	    !post(client, values, table_text(found, "confirm", confirm), &vm, err))
 		return false;
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, vm);
+		migrctl_print_data(call, vm);
 	else
 		printf("%s: adopted, %s\n", table_text(vm, "name", text),
 		       table_text(vm, "state", state));

@@ -101,12 +101,17 @@ static const struct {
 	{ "fs-list", NULL, print_fs_list },        { "network", NULL, print_network },
 };
 
+const char *cmd_agent_call(size_t i)
+{
+	return i < ARRAY_LEN(calls) ? calls[i].name : NULL;
+}
+
 static void print_reply(const struct cli_call *call, size_t i, struct json_object *reply)
 {
 	int64_t count = json_get_int(reply, "file_systems", -1);
 
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, reply);
+		migrctl_print_data(call, reply);
 	else if (calls[i].print)
 		calls[i].print(reply);
 	else if (count >= 0)

@@ -6,5 +6,7 @@
 #include "agents/lib/cli.h"
 
 extern const struct cli_command cmd_vm_agent;
+/* What can be asked of an agent: the name of the I-th call; NULL: there are no more. */
+const char *cmd_agent_call(size_t i);
 
 #endif

@@ -31,7 +31,7 @@ static bool run_backup(struct cli_call *call, struct err *err)
 	if (!client || !client_call(client, &request, &reply, err))
 		return false;
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, reply);
+		migrctl_print_data(call, reply);
 	else
 		printf("%s\n", table_words(reply, "file", text));
 	return true;

@@ -24,6 +24,16 @@ static const struct table_field host_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+static const struct table_field wide_fields[] = {
+	{ "ADDRESS", "address", TABLE_TEXT },
+	{ "STOPPED", "figures.stopped", TABLE_NUMBER },
+	{ "AT MOST IN", "figures.limits.in_max", TABLE_NUMBER },
+	{ "AT MOST OUT", "figures.limits.out_max", TABLE_NUMBER },
+	{ "LINK", "figures.link_bytes_per_s", TABLE_RATE },
+	{ "RACK", "figures.rack", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 static uint64_t mib(struct json_object *memory, const char *member)
 {
 	int64_t value = json_get_int(memory, member, 0);
@@ -106,7 +116,7 @@ static bool run_list(struct cli_call *call, struct err *err)
 	items = table_member(list, "items");
 	for (size_t i = 0; !migrctl_wants_json(call) && i < json_count(items); i++)
 		add_cells(json_object_array_get_idx(items, i));
-	migrctl_print_list(call, list, host_fields);
+	migrctl_print_wide(call, list, host_fields, wide_fields);
 	return true;
 }
 

@@ -45,7 +45,7 @@ static bool run_attach(struct cli_call *call, struct err *err)
 	if (!client_call(client, &request, &device, err))
 		return false;
 	if (migrctl_wants_json(call)) {
-		table_print_json(stdout, device);
+		migrctl_print_data(call, device);
 		return true;
 	}
 	table_text(device, "pci_address", place);
@@ -137,7 +137,7 @@ static bool run_insert(struct cli_call *call, struct err *err)
 	if (!client_call(client, &request, &drive, err))
 		return false;
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, drive);
+		migrctl_print_data(call, drive);
 	else
 		printf("%s: %s has %s in it\n", call->words[0], call->words[1], call->words[2]);
 	return true;

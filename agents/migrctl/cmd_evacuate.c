@@ -149,7 +149,7 @@ static bool run_evacuate(struct cli_call *call, struct err *err)
 	if (values->watch && !values->dry_run)
 		return evacuation_watch(call, client, json_get_str(evacuation, "id"), false, err);
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, evacuation);
+		migrctl_print_data(call, evacuation);
 	else if (values->dry_run)
 		evacuation_page_print_plan(stdout, evacuation);
 	else

@@ -43,7 +43,7 @@ static char *path_of(const struct cli_call *call, const char *suffix)
 static void print_page(const struct cli_call *call, struct json_object *evacuation)
 {
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, evacuation);
+		migrctl_print_data(call, evacuation);
 	else
 		evacuation_page_print(stdout, evacuation, clock_wall_ms());
 	fflush(stdout);

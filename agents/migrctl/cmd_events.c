@@ -67,6 +67,29 @@ static void print_event(const struct client_event *event)
 	printf("\n");
 }
 
+static bool wants_yaml(const struct cli_call *call)
+{
+	const struct migrctl_globals *globals = call->globals;
+
+	return globals->output && strcmp(globals->output, "yaml") == 0;
+}
+
+/* One object a line, or a document of YAML each. */
+static void print_data(const struct cli_call *call, const struct client_event *event)
+{
+	struct faults *faults = faults_new();
+	CLEANUP(json_putp)
+	struct json_object *obj = wants_yaml(call) ? json_parse(event->data, strlen(event->data),
+								&json_limits_default, faults)
+						   : NULL;
+
+	faults_free(faults);
+	if (obj)
+		migrctl_print_data(call, obj);
+	else
+		printf("%s\n", event->data);
+}
+
 /* Prints EVENT if its type was asked for; false: it was not. */
 static bool take_event(const struct cli_call *call, const struct client_event *event)
 {
@@ -75,7 +98,7 @@ static bool take_event(const struct cli_call *call, const struct client_event *e
 	if (values->type && strcmp(values->type, event->type) != 0)
 		return false;
 	if (migrctl_wants_json(call))
-		printf("%s\n", event->data);
+		print_data(call, event);
 	else
 		print_event(event);
 	fflush(stdout);

@@ -133,7 +133,7 @@ static bool run_check(struct cli_call *call, struct err *err)
 	if (!client || !client_call(client, &request, &report, err))
 		return false;
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, report);
+		migrctl_print_data(call, report);
 	else
 		print_findings(report);
 	call->exit_code = json_get_bool(report, "clean", false) ? 0 : EXIT_FOUND;

@@ -35,7 +35,7 @@ static const struct table_field list_fields[] = {
 static void print_page(const struct cli_call *call, struct json_object *maintenance)
 {
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, maintenance);
+		migrctl_print_data(call, maintenance);
 	else
 		maintenance_page_print(stdout, maintenance, clock_wall_ms());
 	fflush(stdout);

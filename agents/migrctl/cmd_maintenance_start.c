@@ -150,7 +150,7 @@ static bool run_start(struct cli_call *call, struct err *err)
 	if (values->watch && !values->dry_run)
 		return maintenance_watch(call, client, json_get_str(maintenance, "id"), err);
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, maintenance);
+		migrctl_print_data(call, maintenance);
 	else if (values->dry_run)
 		maintenance_page_print_plan(stdout, maintenance);
 	else

@@ -23,6 +23,16 @@ static const struct table_field list_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+static const struct table_field wide_fields[] = {
+	{ "ENDED", "ended_at", TABLE_TEXT },
+	{ "TOOK", "times.total_ms", TABLE_MS },
+	{ "BLACKOUT", "measured.blackout_ms", TABLE_MS_ERROR },
+	{ "SENT", "progress.ram_transferred_bytes", TABLE_BYTES },
+	{ "POLICY", "policy.name", TABLE_TEXT },
+	{ "REASON", "reason", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 /* The page leaves out what means nothing (move_page.c). */
 const struct table_field move_show_fields[] = {
 	{ "id", "id", TABLE_TEXT },
@@ -115,7 +125,7 @@ static bool run_list(struct cli_call *call, struct err *err)
 		query = client_path("vm=", values->vm, values->active ? "&state=active" : "");
 	else
 		query = xstrdup(values->active ? "state=active" : "");
-	return migrctl_list(call, "/v1/moves", query, list_fields, err);
+	return migrctl_list_wide(call, "/v1/moves", query, list_fields, wide_fields, err);
 }
 
 static bool show_list(const struct cli_call *call, const struct move_target *target,
@@ -171,7 +181,7 @@ static bool show_plan(const struct cli_call *call, const struct move_target *tar
 	if (!client_get(target->client, path, &plan, err))
 		return false;
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, plan);
+		migrctl_print_data(call, plan);
 	else
 		print_plan(plan);
 	return true;

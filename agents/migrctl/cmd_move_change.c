@@ -26,7 +26,7 @@ static void print_cancel(const struct cli_call *call, struct json_object *reply)
 	bool is_under_way = json_get_bool(reply, "under_way", false);
 
 	if (migrctl_wants_json(call)) {
-		table_print_json(stdout, reply);
+		migrctl_print_data(call, reply);
 		return;
 	}
 	table_text(reply, "state", state);

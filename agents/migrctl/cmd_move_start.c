@@ -105,7 +105,7 @@ static void print_started(const struct cli_call *call, struct json_object *move)
 	char source[TABLE_CELL_SIZE], destination[TABLE_CELL_SIZE];
 
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, move);
+		migrctl_print_data(call, move);
 	else
 		printf("move %s: %s, %s -> %s\n", table_text(move, "id", id),
 		       table_text(move, "vm", vm), table_text(move, "source", source),
@@ -234,7 +234,7 @@ static bool try_move(const struct cli_call *call, struct client *client, struct 
 		return err_set(err, ERR_PROTOCOL,
 			       "the answer is no forecast: this host has an older migrd");
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, trial);
+		migrctl_print_data(call, trial);
 	else
 		print_trial(trial);
 	fflush(stdout);

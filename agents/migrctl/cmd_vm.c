@@ -14,6 +14,16 @@ static const struct table_field list_fields[] = {
 	{ "JOB STATE", "job.state", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
 };
 
+static const struct table_field wide_fields[] = {
+	{ "UUID", "uuid", TABLE_TEXT },
+	{ "QEMU", "qemu_version", TABLE_TEXT },
+	{ "PID", "pid", TABLE_NUMBER },
+	{ "GENERATION", "generation", TABLE_NUMBER },
+	{ "STARTED", "started_at", TABLE_TEXT },
+	{ "REASON", "reason", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 static const struct table_field show_fields[] = {
 	{ "name", "name", TABLE_TEXT },
 	{ "uuid", "uuid", TABLE_TEXT },
@@ -53,7 +63,7 @@ static void print_vm(const struct cli_call *call, struct json_object *vm)
 	char name[TABLE_CELL_SIZE], state[TABLE_CELL_SIZE];
 
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, vm);
+		migrctl_print_data(call, vm);
 	else
 		printf("%s: %s\n", table_text(vm, "name", name), table_text(vm, "state", state));
 }
@@ -147,7 +157,7 @@ const struct cli_command cmd_vm_create = {
 
 static bool run_list(struct cli_call *call, struct err *err)
 {
-	return migrctl_list(call, "/v1/vms", "", list_fields, err);
+	return migrctl_list_wide(call, "/v1/vms", "", list_fields, wide_fields, err);
 }
 
 static bool run_show(struct cli_call *call, struct err *err)

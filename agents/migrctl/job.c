@@ -62,7 +62,7 @@ static void print_job(const struct cli_call *call, const struct job_kind *kind,
 		      struct json_object *job)
 {
 	if (migrctl_wants_json(call)) {
-		table_print_json(stdout, job);
+		migrctl_print_data(call, job);
 	} else {
 		kind->print(job);
 		printf("\n");

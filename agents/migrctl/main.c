@@ -8,9 +8,11 @@
 #include "agents/migrctl/cmd_backup.h"
 #include "agents/migrctl/cmd_capacity.h"
 #include "agents/migrctl/cmd_console.h"
+#include "agents/migrctl/cmd_context.h"
 #include "agents/migrctl/cmd_device.h"
 #include "agents/migrctl/cmd_evacuation.h"
 #include "agents/migrctl/cmd_events.h"
+#include "agents/migrctl/cmd_explain.h"
 #include "agents/migrctl/cmd_hold.h"
 #include "agents/migrctl/cmd_host.h"
 #include "agents/migrctl/cmd_job.h"
@@ -23,9 +25,12 @@
 #include "agents/migrctl/cmd_refresh.h"
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
+#include "agents/migrctl/complete.h"
+#include "agents/migrctl/error_page.h"
+#include "agents/migrctl/examples.h"
 #include "agents/migrctl/migrctl.h"
 
-static const char *const outputs[] = { "table", "json", NULL };
+static const char *const outputs[] = { "table", "wide", "json", "yaml", "name", NULL };
 
 #define GLOBAL(field) .offset = offsetof(struct migrctl_globals, field)
 static const struct cli_option globals[] = {
@@ -35,8 +40,17 @@ static const struct cli_option globals[] = {
 		.type = CLI_CHOICE,
 		GLOBAL(output),
 		.choices = outputs,
-		.arg = "table|json",
-		.help = "for people (default), or the API's JSON",
+		.arg = "table|wide|json|yaml|name",
+		.help = "for people (default), with more columns, the API's JSON, the same as "
+			"YAML, or names alone; with json and yaml errors too",
+	},
+	{
+		.name = "context",
+		.type = CLI_TEXT,
+		GLOBAL(context),
+		.arg = "NAME",
+		.help = "a daemon that `context add' gave a name, or `local' (default: "
+			"$MIGRD_CONTEXT, or that of `context use')",
 	},
 	{
 		.name = "socket",
@@ -52,35 +66,37 @@ static const struct cli_option globals[] = {
 		GLOBAL(host),
 		.arg = "URL",
 		.help = "a daemon elsewhere: [https://]ADDRESS[:PORT]; needs --cert, --key and "
-			"--ca",
+			"--ca (default: $MIGRD_HOST)",
 	},
 	{
 		.name = "host-id",
 		.type = CLI_TEXT,
 		GLOBAL(host_id),
 		.arg = "ID",
-		.help = "with --host: it must be this host (default: any host of the CA)",
+		.help = "with --host: it must be this host (default: any host of the CA); without: "
+			"this one of the peers of the host that is asked otherwise",
 	},
 	{
 		.name = "cert",
 		.type = CLI_TEXT,
 		GLOBAL(cert),
 		.arg = "FILE",
-		.help = "with --host: the certificate to show",
+		.help = "with --host: the certificate to show (default: $MIGRD_CERT)",
 	},
 	{
 		.name = "key",
 		.type = CLI_TEXT,
 		GLOBAL(key),
 		.arg = "FILE",
-		.help = "with --host: its private key",
+		.help = "with --host: its private key (default: $MIGRD_KEY)",
 	},
 	{
 		.name = "ca",
 		.type = CLI_TEXT,
 		GLOBAL(ca),
 		.arg = "FILE",
-		.help = "with --host: the CA that the server's certificate must be of",
+		.help = "with --host: the CA that the server's certificate must be of (default: "
+			"$MIGRD_CA)",
 	},
 	{ .name = NULL },
 };
@@ -173,6 +189,12 @@ static const struct cli_command *const commands[] = {
 	&cmd_hold_remove,
 	&cmd_job_list,
 	&cmd_events,
+	&cmd_context_add,
+	&cmd_context_list,
+	&cmd_context_use,
+	&cmd_context_show,
+	&cmd_context_remove,
+	&cmd_explain,
 	&cmd_pki_init,
 	&cmd_pki_host,
 	&cmd_pki_user,
@@ -186,6 +208,9 @@ static const struct cli_program program = {
 	.options = globals,
 	.values_size = sizeof(struct migrctl_globals),
 	.commands = commands,
+	.complete = complete_value,
+	.examples = examples_of,
+	.print_error = error_page_print,
 };
 
 int main(int argc, char **argv)

@@ -5,8 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agents/lib/yaml.h"
+#include "agents/migrctl/reach.h"
 #include "base/file.h"
 #include "base/mem.h"
+
+#define FIELDS_MAX 32 /* of a table, with its end */
 
 static const struct migrctl_globals *globals_of(const struct cli_call *call)
 {
@@ -15,41 +19,93 @@ static const struct migrctl_globals *globals_of(const struct cli_call *call)
 
 struct client *migrctl_client(struct cli_call *call, struct err *err)
 {
-	const struct migrctl_globals *globals = globals_of(call);
-	struct client_config config = {
-		.socket_path = globals->socket,
-		.host = globals->host,
-		.host_id = globals->host_id,
-		.ca_file = globals->ca,
-		.cert_file = globals->cert,
-		.key_file = globals->key,
-		.faults = call->faults,
-	};
+	struct client *client = NULL;
+	struct reach reach;
 
-	return client_new(&config, err);
+	if (reach_find(globals_of(call), &reach, err))
+		client = reach_client(&reach, globals_of(call), call->faults, 0, err);
+	reach_fini(&reach);
+	return client;
+}
+
+/* ---- answers -------------------------------------------------------------------- */
+
+static bool wants(const struct cli_call *call, const char *form)
+{
+	const char *output = globals_of(call)->output;
+
+	return output && strcmp(output, form) == 0;
 }
 
 bool migrctl_wants_json(const struct cli_call *call)
 {
-	const char *output = globals_of(call)->output;
+	return wants(call, "json") || wants(call, "yaml") || wants(call, "name");
+}
 
-	return output && strcmp(output, "json") == 0;
+static void print_name(struct json_object *obj)
+{
+	char text[TABLE_CELL_SIZE];
+
+	if (table_text(obj, "name", text)[0] || table_text(obj, "id", text)[0])
+		printf("%s\n", text);
+}
+
+static void print_names(struct json_object *obj)
+{
+	struct json_object *items = table_member(obj, "items");
+
+	if (!json_object_is_type(items, json_type_array))
+		print_name(obj);
+	for (size_t i = 0; i < json_count(items); i++)
+		print_name(json_object_array_get_idx(items, i));
+}
+
+void migrctl_print_data(const struct cli_call *call, struct json_object *obj)
+{
+	if (wants(call, "yaml"))
+		yaml_print(stdout, obj);
+	else if (wants(call, "name"))
+		print_names(obj);
+	else
+		table_print_json(stdout, obj);
+}
+
+/* One table of both, which ends with that of MORE. */
+static void print_both(struct json_object *list, const struct table_field *fields,
+		       const struct table_field *more)
+{
+	struct table_field both[FIELDS_MAX] = { { NULL, NULL, TABLE_TEXT } };
+	size_t count = 0;
+
+	for (; fields->title && count < FIELDS_MAX - 1; fields++)
+		both[count++] = *fields;
+	for (; more->title && count < FIELDS_MAX - 1; more++)
+		both[count++] = *more;
+	table_print_list(stdout, list, both);
+}
+
+void migrctl_print_wide(const struct cli_call *call, struct json_object *list,
+			const struct table_field *fields, const struct table_field *more)
+{
+	if (migrctl_wants_json(call))
+		migrctl_print_data(call, list);
+	else if (more && wants(call, "wide"))
+		print_both(list, fields, more);
+	else
+		table_print_list(stdout, list, fields);
 }
 
 void migrctl_print_list(const struct cli_call *call, struct json_object *list,
 			const struct table_field *fields)
 {
-	if (migrctl_wants_json(call))
-		table_print_json(stdout, list);
-	else
-		table_print_list(stdout, list, fields);
+	migrctl_print_wide(call, list, fields, NULL);
 }
 
 void migrctl_print_object(const struct cli_call *call, struct json_object *obj,
 			  const struct table_field *fields)
 {
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, obj);
+		migrctl_print_data(call, obj);
 	else
 		table_print_object(stdout, obj, fields);
 }
@@ -69,16 +125,23 @@ void migrctl_print_warnings(struct json_object *obj)
 	}
 }
 
-bool migrctl_list(struct cli_call *call, const char *path, const char *query,
-		  const struct table_field *fields, struct err *err)
+bool migrctl_list_wide(struct cli_call *call, const char *path, const char *query,
+		       const struct table_field *fields, const struct table_field *more,
+		       struct err *err)
 {
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
 	CLEANUP(json_putp) struct json_object *list = NULL;
 
 	if (!client || !client_list(client, path, query, &list, err))
 		return false;
-	migrctl_print_list(call, list, fields);
+	migrctl_print_wide(call, list, fields, more);
 	return true;
+}
+
+bool migrctl_list(struct cli_call *call, const char *path, const char *query,
+		  const struct table_field *fields, struct err *err)
+{
+	return migrctl_list_wide(call, path, query, fields, NULL, err);
 }
 
 bool migrctl_show(struct cli_call *call, const char *path, const struct table_field *fields,

@@ -10,6 +10,7 @@
 
 /* The options that every command has. */
 struct migrctl_globals {
+	const char *context;
 	const char *socket;
 	const char *host;
 	const char *host_id;
@@ -17,8 +18,10 @@ struct migrctl_globals {
 	const char *output;
 };
 
-/* A client as the options of the command line want it; NULL: *err is set. */
+/* A client as the options of the command line, the environment and the contexts want it
+ * (migrctl/reach.h); NULL: *err is set. */
 struct client *migrctl_client(struct cli_call *call, struct err *err);
+/* The answer is wanted as data: -o json, yaml or name.  migrctl_print_data() prints it so. */
 bool migrctl_wants_json(const struct cli_call *call);
 
 static inline void migrctl_client_freep(struct client **client)
@@ -26,16 +29,26 @@ static inline void migrctl_client_freep(struct client **client)
 	client_free(*client);
 }
 
-/* Prints the answer to `-o json' or by FIELDS. */
+/* Prints OBJ as -o wants it: JSON, YAML, or names alone: `name' of it or of each of its items, else
+ * `id'.  As JSON where -o wants text. */
+void migrctl_print_data(const struct cli_call *call, struct json_object *obj);
+/* Likewise, or by FIELDS. */
 void migrctl_print_list(const struct cli_call *call, struct json_object *list,
 			const struct table_field *fields);
 void migrctl_print_object(const struct cli_call *call, struct json_object *obj,
 			  const struct table_field *fields);
+/* A list, by FIELDS and for -o wide by MORE too. */
+void migrctl_print_wide(const struct cli_call *call, struct json_object *list,
+			const struct table_field *fields, const struct table_field *more);
 /* Prints `warnings' of an answer to standard error, if it has some. */
 void migrctl_print_warnings(struct json_object *obj);
 /* GET PATH?QUERY, all pages, and print. */
 bool migrctl_list(struct cli_call *call, const char *path, const char *query,
 		  const struct table_field *fields, struct err *err);
+/* The same, with MORE for -o wide. */
+bool migrctl_list_wide(struct cli_call *call, const char *path, const char *query,
+		       const struct table_field *fields, const struct table_field *more,
+		       struct err *err);
 /* GET PATH and the command's first word, and print. */
 bool migrctl_show(struct cli_call *call, const char *path, const struct table_field *fields,
 		  struct err *err);

@@ -123,7 +123,7 @@ void monitor_print(const struct monitor *monitor, struct json_object *reply)
 
 	json_object_object_get_ex(reply, "return", &result);
 	if (migrctl_wants_json(monitor->call))
-		table_print_json(stdout, reply);
+		migrctl_print_data(monitor->call, reply);
 	else if (json_object_is_type(result, json_type_string))
 		print_text(json_object_get_string(result));
 	else

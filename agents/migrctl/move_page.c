@@ -148,7 +148,7 @@ void move_page_print_fields(FILE *out, struct json_object *move, const struct ta
 void move_page_show(const struct cli_call *call, struct json_object *move)
 {
 	if (migrctl_wants_json(call)) {
-		table_print_json(stdout, move);
+		migrctl_print_data(call, move);
 		return;
 	}
 	move_page_print_fields(stdout, move, move_show_fields);

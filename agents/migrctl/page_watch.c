@@ -229,7 +229,7 @@ bool page_watch(const struct page_kind *kind, struct cli_call *call, struct clie
 	if (!follow_to_rest(&view, err))
 		return false;
 	if (view.is_quiet) {
-		table_print_json(stdout, view.seen);
+		migrctl_print_data(call, view.seen);
 	} else {
 		if (view.is_terminal)
 			erase_screen(&view);

@@ -64,7 +64,7 @@ bool peer_page_print(struct cli_call *call, struct client *client, const char *i
 	if (!client_get(client, path, &peer, err))
 		return false;
 	if (migrctl_wants_json(call))
-		table_print_json(stdout, peer);
+		migrctl_print_data(call, peer);
 	else
 		print_page(peer);
 	return true;

@@ -212,7 +212,7 @@ bool watch_move(struct cli_call *call, struct client *client, const char *move_i
 	if (!ok)
 		return false;
 	if (watch.is_quiet)
-		table_print_json(stdout, watch.move);
+		migrctl_print_data(call, watch.move);
 	else
 		summary_print(stdout, watch.move);
 	return summary_result(watch.move, err);

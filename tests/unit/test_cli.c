@@ -114,6 +114,34 @@ static const struct cli_command events = {
 static const struct cli_command *const commands[] = { &move_start, &move_list, &vm_fail, &events,
 						      NULL };
 
+static void complete(const struct cli_place *place, struct strbuf *text)
+{
+	const struct globals *g = place->globals;
+
+	if (!place->command)
+		return;
+	strbuf_addf(text, "%s of %s %s (%s)", place->arg, place->command->noun,
+		    place->command->verb, g->output ? g->output : "-");
+	for (int i = 0; i < place->word_count; i++)
+		strbuf_addf(text, " %d %s", i + 1, place->words[i]);
+	strbuf_adds(text, "\n");
+}
+
+static const char *example(const struct cli_command *command)
+{
+	return command == &move_start ? "  tool move start vm1\n" : NULL;
+}
+
+static bool print_error(const struct cli_call *call, const struct err *e)
+{
+	const struct globals *g = call->globals;
+
+	if (!g->output || strcmp(g->output, "json") != 0)
+		return false;
+	fprintf(stderr, "{%s}\n", err_name(e->code));
+	return true;
+}
+
 static const struct cli_program program = {
 	.name = "tool",
 	.version = "1.2",
@@ -121,6 +149,9 @@ static const struct cli_program program = {
 	.options = globals,
 	.values_size = sizeof(struct globals),
 	.commands = commands,
+	.complete = complete,
+	.examples = example,
+	.print_error = print_error,
 };
 
 static struct cli_call call;
@@ -273,8 +304,13 @@ static const struct {
 	{ "__complete -- --output", "table\njson\n" },
 	{ "__complete -- move start -o", "table\njson\n" },
 	{ "__complete -- --socket", "@file\n" },
-	{ "__complete -- move start -w", "@vm\n" },
-	{ "__complete move start", "--to\n--bandwidth\n--limit\n--watch\n--tag\n--output\n--socket\n" },
+	{ "__complete -- move start -w", "VM of move start (-)\n--to\n" },
+	{ "__complete -- -o json move start -w", "VM of move start (json)\n--to\n" },
+	{ "__complete -- move start --output=json", "VM of move start (json)\n--to\n" },
+	{ "__complete -- -ojson move start vm1 -t", "HOST of move start (json) 1 vm1\n" },
+	{ "move start --help", "\nexamples:\n  tool move start vm1\n" },
+	{ "__complete move start",
+	  "--to\n--bandwidth\n--limit\n--watch\n--tag\n--output\n--socket\n" },
 };
 
 START_TEST(help_is_given_instead_of_running)
@@ -321,6 +357,24 @@ START_TEST(failing_command_prints_each_fault_on_its_line)
 }
 END_TEST
 
+/* The form may be said behind what is wrong. */
+START_TEST(error_has_the_form_that_is_asked_for)
+{
+	static const char *const lines[] = { "vm fail -o json", "move lits -o json",
+					     "move lits --output=json", "moev -ojson",
+					     "move start --wacth -o json" };
+	char errors[1024];
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		ck_assert_int_ne(run(lines[i], errors, sizeof(errors)), 0);
+		ck_assert_msg(errors[0] == '{', "%s: %s", lines[i], errors);
+	}
+	ck_assert_int_eq(run("move lits -- -o json", errors, sizeof(errors)),
+			 err_exit_code(ERR_INVALID));
+	ck_assert_int_ne(errors[0], '{');
+}
+END_TEST
+
 START_TEST(exit_codes_come_from_the_error_table)
 {
 	char errors[1024];
@@ -344,6 +398,7 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, mistake_is_named_with_a_way_out, 0, ARRAY_LEN(mistakes));
 	tcase_add_loop_test(tc, help_is_given_instead_of_running, 0, ARRAY_LEN(helps));
 	tcase_add_test(tc, failing_command_prints_each_fault_on_its_line);
+	tcase_add_test(tc, error_has_the_form_that_is_asked_for);
 	tcase_add_test(tc, exit_codes_come_from_the_error_table);
 	suite_add_tcase(s, tc);
 	return s;
