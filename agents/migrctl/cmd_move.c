@@ -2,6 +2,7 @@
 /* Shows moves. */
 #include "agents/migrctl/cmd_move.h"
 
+#include "agents/migrctl/cmd_fleet.h"
 #include "agents/migrctl/migrctl.h"
 #include "agents/migrctl/move_page.h"
 #include "agents/migrctl/move_target.h"
@@ -10,7 +11,7 @@
 
 struct look_values {
 	const char *vm;
-	bool active, plan, timeline, passes, times;
+	bool active, plan, timeline, passes, times, all_hosts;
 };
 
 #define VALUE(field) .offset = offsetof(struct look_values, field)
@@ -116,6 +117,24 @@ static const struct table_field plan_fields[] = {
 	{ NULL, NULL, TABLE_TEXT },
 };
 
+/* What is told of the moves of all hosts has fewer members than GET /v1/moves. */
+static const struct table_field all_fields[] = {
+	{ "ID", "id", TABLE_TEXT },
+	{ "VM", "vm", TABLE_TEXT },
+	{ "SOURCE", "source", TABLE_TEXT },
+	{ "DESTINATION", "destination", TABLE_TEXT },
+	{ "STATE", "state", TABLE_TEXT },
+	{ "HOST", "host", TABLE_TEXT },
+	{ "CREATED", "created_at", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field all_wide_fields[] = {
+	{ "ENDED", "ended_at", TABLE_TEXT },
+	{ "REASON", "reason", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 static bool run_list(struct cli_call *call, struct err *err)
 {
 	const struct look_values *values = call->values;
@@ -125,6 +144,8 @@ static bool run_list(struct cli_call *call, struct err *err)
 		query = client_path("vm=", values->vm, values->active ? "&state=active" : "");
 	else
 		query = xstrdup(values->active ? "state=active" : "");
+	if (values->all_hosts)
+		return fleet_print(call, "moves", query, all_fields, all_wide_fields, err);
 	return migrctl_list_wide(call, "/v1/moves", query, list_fields, wide_fields, err);
 }
 
@@ -237,6 +258,7 @@ static const struct cli_option list_options[] = {
 		VALUE(active),
 		.help = "only moves that are not over",
 	},
+	OPTION_ALL_HOSTS(struct look_values, all_hosts),
 	{ .name = NULL },
 };
 

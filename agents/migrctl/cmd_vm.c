@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agents/migrctl/cmd_fleet.h"
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -155,8 +156,38 @@ const struct cli_command cmd_vm_create = {
 
 /* ---- look ------------------------------------------------------------------------ */
 
+struct list_values {
+	bool all_hosts;
+};
+
+static const struct cli_option list_options[] = {
+	OPTION_ALL_HOSTS(struct list_values, all_hosts),
+	{ .name = NULL },
+};
+
+/* What is told of the VMs of all hosts has other members than GET /v1/vms. */
+static const struct table_field all_fields[] = {
+	{ "NAME", "name", TABLE_TEXT },           { "STATE", "state", TABLE_TEXT },
+	{ "HOST", "host", TABLE_TEXT },           { "MEMORY", "memory_mib", TABLE_MIB },
+	{ "VCPUS", "vcpus", TABLE_NUMBER },       { "JOB", "job", TABLE_TEXT },
+	{ "ELSEWHERE", "elsewhere", TABLE_TEXT }, { NULL, NULL, TABLE_TEXT },
+};
+
+static const struct table_field all_wide_fields[] = {
+	{ "UUID", "uuid", TABLE_TEXT },
+	{ "QEMU", "qemu_version", TABLE_TEXT },
+	{ "GENERATION", "generation", TABLE_NUMBER },
+	{ "LABELS", "labels", TABLE_TEXT },
+	{ "REASON", "reason", TABLE_TEXT },
+	{ NULL, NULL, TABLE_TEXT },
+};
+
 static bool run_list(struct cli_call *call, struct err *err)
 {
+	const struct list_values *values = call->values;
+
+	if (values->all_hosts)
+		return fleet_print(call, "vms", "", all_fields, all_wide_fields, err);
 	return migrctl_list_wide(call, "/v1/vms", "", list_fields, wide_fields, err);
 }
 
@@ -175,7 +206,9 @@ static bool run_show(struct cli_call *call, struct err *err)
 const struct cli_command cmd_vm_list = {
 	.noun = "vm",
 	.verb = "list",
-	.summary = "the guests of this host",
+	.options = list_options,
+	.values_size = sizeof(struct list_values),
+	.summary = "the guests of this host, or of all hosts",
 	.run = run_list,
 };
 

@@ -13,8 +13,11 @@ static const struct {
 } examples[] = {
 	{ "vm", "create", E("vm create vm1.json --start") E("vm create - < vm1.json") },
 	{ "vm", "list",
-	  E("vm list") E("vm list -o wide") E("vm list -o name") },
+	  E("vm list") E("vm list -o wide") E("vm list --all-hosts") E("vm list -o name") },
 	{ "vm", "show", E("vm show vm1") E("vm show vm1 -o yaml") },
+	{ "vm", "find",
+	  E("vm find vm1") E("vm find tier=web")
+		  E("vm find 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "vm", "start",
 	  E("vm start vm1") E("vm start vm1 --assert-dead b --why \"b is switched off\"") },
 	{ "vm", "stop", E("vm stop vm1") },
@@ -43,7 +46,7 @@ static const struct {
 	  E("move start vm1 --to b --watch") E("move start vm1 --to b --dry-run")
 		  E("move start vm1 --to b --bandwidth 200M --downtime-limit 100") },
 	{ "move", "list",
-	  E("move list") E("move list -o wide") },
+	  E("move list") E("move list -o wide") E("move list --all-hosts --active") },
 	{ "move", "show", E("move show vm1") E("move show vm1 --timeline") },
 	{ "move", "watch", E("move watch vm1") },
 	{ "move", "cancel", E("move cancel vm1") },

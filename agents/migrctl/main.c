@@ -13,6 +13,7 @@
 #include "agents/migrctl/cmd_evacuation.h"
 #include "agents/migrctl/cmd_events.h"
 #include "agents/migrctl/cmd_explain.h"
+#include "agents/migrctl/cmd_fleet.h"
 #include "agents/migrctl/cmd_hold.h"
 #include "agents/migrctl/cmd_host.h"
 #include "agents/migrctl/cmd_job.h"
@@ -105,6 +106,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_create,
 	&cmd_vm_list,
 	&cmd_vm_show,
+	&cmd_vm_find,
 	&cmd_vm_start,
 	&cmd_vm_stop,
 	&cmd_vm_shutdown,

@@ -89,6 +89,7 @@ struct api {
 		uint64_t at_ms;
 	} capacity_list;         /* capacity.c */
 	unsigned peer_questions; /* known.c: under way */
+	unsigned fleet_questions; /* fleet_ask.c: likewise */
 	bool is_ready;           /* everything of the daemon's earlier run was found again */
 };
 
@@ -276,7 +277,16 @@ void api_refresh_cancel(struct http_request *req, void *data);
 void api_moves_list(struct http_request *req, void *data);
 void api_job_get(struct http_request *req, void *data);
 void api_jobs_list(struct http_request *req, void *data);
+/* fleet.c */
+void api_fleet_vms(struct http_request *req, void *data);
+void api_fleet_moves(struct http_request *req, void *data);
+void api_fleet_hosts(struct http_request *req, void *data);
+void api_peer_fleet_vms(struct http_request *req, void *data);
+void api_peer_fleet_moves(struct http_request *req, void *data);
+void api_peer_fleet_hosts(struct http_request *req, void *data);
 /* host.c */
+/* RET must be all zero. */
+void api_host_look(struct api *api, struct host_reply *ret);
 void api_host_get(struct http_request *req, void *data);
 void api_host_fini(struct api *api);
 void api_peers_list(struct http_request *req, void *data);

@@ -98,7 +98,7 @@ static void add_constants(const struct api *api, struct host_reply *ret)
 
 /* RET must be all zero: its members are set one by one, so that two replies can be compared
  * byte for byte. */
-static void look(struct api *api, struct host_reply *ret)
+void api_host_look(struct api *api, struct host_reply *ret)
 {
 	uint64_t now_ms = loop_now_ms(api->loop);
 	bool is_late = !api->host.text || now_ms >= api->host.at_ms + LOOK_AGAIN_MS;
@@ -145,7 +145,7 @@ void api_host_get(struct http_request *req, void *data)
 	struct host_reply reply;
 
 	memset(&reply, 0, sizeof(reply));
-	look(api, &reply);
+	api_host_look(api, &reply);
 	if (!is_kept(api, &reply))
 		keep(api, &reply);
 	http_reply_json(req, 200, xstrndup(api->host.text, api->host.len), api->host.len);

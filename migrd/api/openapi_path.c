@@ -30,6 +30,7 @@ static const struct {
 	{ "holds", "Leases that keep automata from moving guests" },
 	{ "evacuations", "Emptying this host" },
 	{ "maintenances", "Maintaining hosts one after another" },
+	{ "fleet", "All hosts at once" },
 	{ "hooks", "What is done with this host while it is empty" },
 	{ "saves", "Guests that were saved to a file, or go on from one" },
 	{ "refreshes", "Guests that a new QEMU of the same host takes over" },

@@ -7,6 +7,7 @@
 #include "wire/backup_request.h"
 #include "wire/capacity.h"
 #include "wire/evacuation_reply.h"
+#include "wire/fleet.h"
 #include "wire/hold.h"
 #include "wire/hook.h"
 #include "wire/known_reply.h"
@@ -114,6 +115,42 @@ static const struct http_query_key moves_query[] = {
 	FIELDS,
 	{ 0 }
 };
+static const char *const move_state_filters[] = { "active", NULL };
+/* What both users and peers may ask for of all hosts. */
+#define FLEET_VM_FILTERS                                                                   \
+	{ "name", HTTP_QUERY_TEXT, .help = "Only VMs of this name." },                     \
+		{ "uuid", HTTP_QUERY_TEXT, .help = "Only the VM of this uuid." },          \
+		{ "label", HTTP_QUERY_TEXT,                                                \
+		  .help = "Only VMs with this label: KEY=VALUE, or KEY with any value." }, \
+	{                                                                                  \
+		"state", HTTP_QUERY_TEXT, .help = "Only VMs in this state."                \
+	}
+#define FLEET_MOVE_FILTERS                                                   \
+	{ "vm", HTTP_QUERY_TEXT, .help = "Only of VMs of this name." },      \
+	{                                                                    \
+		"state", HTTP_QUERY_ENUM, .names = move_state_filters,       \
+					  .help = "Only what has not ended." \
+	}
+#define FLEET_HOST                                                              \
+	{                                                                       \
+		"host", HTTP_QUERY_TEXT, .help = "Only of the host of this id." \
+	}
+#define FLEET_FROM                                                        \
+	{                                                                 \
+		"from", HTTP_QUERY_TEXT, .help = "Only from this key on." \
+	}
+static const struct http_query_key fleet_vms_query[] = {
+	PAGE, FLEET_HOST, FLEET_VM_FILTERS, { 0 }
+};
+static const struct http_query_key fleet_moves_query[] = {
+	PAGE, FLEET_HOST, FLEET_MOVE_FILTERS, { 0 }
+};
+static const struct http_query_key fleet_hosts_query[] = { PAGE, FLEET_HOST, { 0 } };
+static const struct http_query_key peer_fleet_vms_query[] = { FLEET_FROM, FLEET_VM_FILTERS, { 0 } };
+static const struct http_query_key peer_fleet_moves_query[] = { FLEET_FROM,
+								FLEET_MOVE_FILTERS,
+								{ 0 } };
+static const struct http_query_key peer_fleet_hosts_query[] = { FLEET_FROM, { 0 } };
 static const struct http_query_key jobs_query[] = {
 	PAGE,   OF_VM, STATE(job_states), { "kind", HTTP_QUERY_TEXT, .help = "Only of this kind." },
 	FIELDS, { 0 }
@@ -215,6 +252,14 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/capacity/{host}", V, api_capacity_get,
 	  .summary = "What one of them has room for, and its guests",
 	  .reply = capacity_host_fields },
+	{ "GET", "/v1/fleet/vms", V, api_fleet_vms,
+	  .summary = "The VMs of this host and its peers, which are asked now",
+	  .query = fleet_vms_query, .reply = fleet_vms_fields },
+	{ "GET", "/v1/fleet/moves", V, api_fleet_moves, .summary = "Their moves, newest first",
+	  .query = fleet_moves_query, .reply = fleet_moves_fields },
+	{ "GET", "/v1/fleet/hosts", V, api_fleet_hosts,
+	  .summary = "These hosts themselves, in short", .query = fleet_hosts_query,
+	  .reply = fleet_hosts_fields },
 	{ "GET", "/v1/vms", V, api_vms_list, .summary = "The VMs of this host", .query = vms_query,
 	  .reply = vm_summary_fields, .is_list = true },
 	{ "POST", "/v1/vms", O, api_vms_create, .summary = "Define a VM", .body = vm_def_fields,
@@ -500,6 +545,15 @@ const struct http_route api_routes[] = {
 	{ "POST", "/peer/v1/evacuations/{id}/room", P, api_peer_room,
 	  .summary = "Move a guest to another host, so that one of the caller has room",
 	  .body = peer_room_fields, .reply = peer_back_reply_fields },
+	{ "GET", "/peer/v1/fleet/vms", P, api_peer_fleet_vms,
+	  .summary = "A page of its VMs, as a viewer sees them", .query = peer_fleet_vms_query,
+	  .reply = fleet_vm_page_fields },
+	{ "GET", "/peer/v1/fleet/moves", P, api_peer_fleet_moves,
+	  .summary = "A page of its moves, newest first", .query = peer_fleet_moves_query,
+	  .reply = fleet_move_page_fields },
+	{ "GET", "/peer/v1/fleet/hosts", P, api_peer_fleet_hosts,
+	  .summary = "The host itself, in short", .query = peer_fleet_hosts_query,
+	  .reply = fleet_host_page_fields },
 	{ "GET", "/peer/v1/vms", P, api_peer_vms, .summary = "The VMs it has a record of",
 	  .query = peer_vms_query, .reply = peer_vms_fields },
 	{ 0 },

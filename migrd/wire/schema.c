@@ -11,6 +11,7 @@
 #include "wire/capacity.h"
 #include "wire/evacuation_reply.h"
 #include "wire/event.h"
+#include "wire/fleet.h"
 #include "wire/hold.h"
 #include "wire/hook.h"
 #include "wire/host_reply.h"
@@ -126,6 +127,12 @@ static const struct {
 	{ "peer", host_peer_fields, JSON_SCHEMA_REPLY, "Peer", "An item of GET /v1/peers." },
 	{ "peer-known", known_reply_fields, JSON_SCHEMA_REPLY, "What is known of a peer",
 	  "The answer of GET /v1/peers/{id}." },
+	{ "fleet-vms", fleet_vms_fields, JSON_SCHEMA_REPLY, "VMs of all hosts",
+	  "The answer of GET /v1/fleet/vms." },
+	{ "fleet-moves", fleet_moves_fields, JSON_SCHEMA_REPLY, "Moves of all hosts",
+	  "The answer of GET /v1/fleet/moves." },
+	{ "fleet-hosts", fleet_hosts_fields, JSON_SCHEMA_REPLY, "All hosts",
+	  "The answer of GET /v1/fleet/hosts." },
 	{ "capacity", capacity_host_fields, JSON_SCHEMA_REPLY, "Room of a host",
 	  "The answer of GET /v1/capacity/{host}, and without the guests an item of GET "
 	  "/v1/capacity." },

@@ -79,7 +79,7 @@ compare "fault points with names" "the code" "$({
 } | sort -u)" HACKING.md "$(echo "$documented" | grep '[A-Z]' | cut -d. -f1 | sort -u)"
 compare "requests of peers" migrd/api/routes.c \
 	"$({ grep -oE '"/peer/v1/[a-z]+(/[^"]*)?"' migrd/api/routes.c | tr -d '"' |
-		sed 's|.*/||; s/^{.*/fate/'; } | sort -u)" \
+		sed 's|^/peer/v1/\([a-z]*\)/[a-z]*$|\1|; s|.*/||; s/^{.*/fate/'; } | sort -u)" \
 	HACKING.md "$(sed -n 's/^NAME is \(.*\)\.  *A message.*/\1/p' HACKING.md | grep -o '`[^`]*`' | tr -d '`' | sort -u)"
 
 # ---- what is named ----
