@@ -503,6 +503,11 @@ char *qemu_agent_path(const struct qemu_env *env, const char *uuid)
 	return xasprintf("%s/%s.agent", env->run_dir, uuid);
 }
 
+char *qemu_console_path(const struct qemu_env *env, const char *uuid)
+{
+	return xasprintf("%s/%s.console", env->run_dir, uuid);
+}
+
 bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
 {
 	(void)env;

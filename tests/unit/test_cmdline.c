@@ -7,7 +7,7 @@
 
 static struct vm_def *def;
 static const struct cmdline_fds fds = {
-	{ 7, 8 }, 9, { 10, 11, 12, 13 }, { -1, -1, -1, -1, -1, -1, -1, -1 }, 14
+	{ 7, 8 }, 9, 15, { 10, 11, 12, 13 }, { -1, -1, -1, -1, -1, -1, -1, -1 }, 14
 };
 
 static void load(const char *json)
@@ -509,6 +509,18 @@ START_TEST(shared_memory_of_an_old_qemu_has_no_newer_option)
 END_TEST
 
 /* QEMU 7.2 knows only `reconnect', 11.1 only `reconnect-ms'. */
+START_TEST(serial_console_listens_at_the_socket_that_was_made)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"serial\":{\"type\":\"console\"}}");
+	cl = build(false);
+	ck_assert(has(cl, "-chardev", "socket,id=serial0,fd=15,server=on,wait=off"));
+	ck_assert(has(cl, "-serial", "chardev:serial0"));
+	cmdline_free(cl);
+}
+END_TEST
+
 START_TEST(serial_line_reconnects_in_the_words_of_each_qemu)
 {
 	struct cmdline *cl;
@@ -562,6 +574,7 @@ Suite *suite(void)
 	tcase_add_test(tc, memory_device_is_in_the_backend_too);
 	tcase_add_test(tc, each_numa_node_has_its_memory);
 	tcase_add_test(tc, vsock_has_its_cid);
+	tcase_add_test(tc, serial_console_listens_at_the_socket_that_was_made);
 	tcase_add_test(tc, serial_line_reconnects_in_the_words_of_each_qemu);
 	tcase_add_test(tc, shared_memory_is_shared_in_all_its_parts);
 	tcase_add_test(tc, shared_memory_of_an_old_qemu_has_no_newer_option);
