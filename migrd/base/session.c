@@ -75,7 +75,8 @@ static void add(struct members *members, pid_t pid, pid_t session, const char *m
 	pid_t found;
 	int fd;
 
-	if (members->count == MEMBERS_MAX || !session_of(pid, &found) || found != session)
+	if (pid == getpid() || members->count == MEMBERS_MAX || !session_of(pid, &found) ||
+	    found != session)
 		return;
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)

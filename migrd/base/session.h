@@ -13,7 +13,8 @@
 
 /* The processes of the session that LEADER has made, and LEADER if it is there; 512 at most.  Those
  * of another process that has the leader's number now are none of it, and it is another session
- * unless one of them at least has MARK, a variable with its value, in its environment. */
+ * unless one of them at least has MARK, a variable with its value, in its environment.  This
+ * process is none of them, whoever has started it. */
 size_t session_count_blocking(struct proc_id leader, const char *mark);
 /* Ends them: SIGTERM, and SIGKILL for what is left after TERM_MS.  Returns how many are left 2 s
  * after that, as a process that storage holds in the kernel does not even end by SIGKILL. */
