@@ -30,9 +30,9 @@ static struct pending *pending_new(struct http_request *req, struct api *api, co
 
 void api_devices_list(struct http_request *req, void *data)
 {
-	struct vm *vm = api_vm_find(req, data);
-	CLEANUP(json_putp) struct json_object *devices = vm ? vm_devices_json(vm) : NULL;
 	struct api_list list = api_list_begin(req, data);
+	struct vm *vm = api_vm_find(req, data); /* NULL: REQ is gone */
+	CLEANUP(json_putp) struct json_object *devices = vm ? vm_devices_json(vm) : NULL;
 
 	if (!vm)
 		return;
@@ -48,16 +48,19 @@ void api_devices_list(struct http_request *req, void *data)
 void api_device_get(struct http_request *req, void *data)
 {
 	struct vm *vm = api_vm_find(req, data);
-	const char *id = http_param(req, "id");
-	struct json_object *device = vm ? vm_device_json(vm, id) : NULL;
+	struct json_object *device;
 	struct err err;
 
+	if (!vm)
+		return; /* REQ is gone */
+	device = vm_device_json(vm, http_param(req, "id"));
 	if (device) {
 		http_reply(req, 200, device);
-	} else if (vm) {
-		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no device '%.64s'", vm_name(vm), id);
-		http_reply_err(req, &err);
+		return;
 	}
+	err_set(&err, ERR_NOT_FOUND, "VM '%s' has no device '%.64s'", vm_name(vm),
+		http_param(req, "id"));
+	http_reply_err(req, &err);
 }
 
 static void reply_device(struct pending *pending, int status, const struct err *err)

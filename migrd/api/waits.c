@@ -176,9 +176,10 @@ static void answer(const struct wait *wait)
 static void on_answers(void *data)
 {
 	struct waits *waits = data;
-	struct wait *wait;
+	struct wait *wait = TAILQ_FIRST(&waits->over), *next;
 
-	for (unsigned i = 0; i < ANSWERS_A_TURN && (wait = TAILQ_FIRST(&waits->over)); i++) {
+	for (unsigned i = 0; i < ANSWERS_A_TURN && wait; i++, wait = next) {
+		next = TAILQ_NEXT(wait, link);
 		answer(wait);
 		wait_end(wait, &waits->over);
 	}
@@ -365,9 +366,10 @@ struct waits *waits_new(struct api *api)
 
 static void stop_all(struct wait_list *list)
 {
-	struct wait *wait;
+	struct wait *next;
 
-	while ((wait = TAILQ_FIRST(list))) {
+	for (struct wait *wait = TAILQ_FIRST(list); wait; wait = next) {
+		next = TAILQ_NEXT(wait, link);
 		http_reply_stopping(wait->req);
 		wait_end(wait, list);
 	}

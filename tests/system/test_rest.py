@@ -144,6 +144,27 @@ class KeysTest(SystemTest):
         self.assertIn("has no dry run", body["errors"][0]["detail"])
 
 
+class UnknownTest(SystemTest):
+    host_ids = ("a",)
+
+    # With the address sanitizer it is also seen that nothing of the request is looked at afterwards.
+    def test_what_is_not_there_is_not_found(self):
+        self.a.api.post("/v1/vms", {"name": "v1", **STILL})
+        for path in ("/v1/vms/v2", "/v1/vms/v2/devices", "/v1/vms/v2/devices?fields=id",
+                     "/v1/vms/v2/devices/d", "/v1/vms/v1/devices/d", "/v1/moves/x/passes?fields=first",
+                     "/v1/moves/x/timeline?fields=at", "/v1/moves/x/wait", "/v1/jobs/x",
+                     "/v1/jobs/x/wait?until=done&timeout=9", "/v1/saves/x/wait", "/v1/refreshes/x/wait",
+                     "/v1/queue/x/wait", "/v1/evacuations/current/wait", "/v1/maintenances/x/wait"):
+            with self.subTest(path):
+                self.assert_api_error(404, "not-found", self.a.api.get, path)
+        for path in ("/v1/vms/v2", "/v1/vms/v1/devices/d", "/v1/holds/x", "/v1/policies/p"):
+            for query in ("", "?dry_run=true") if "devices" not in path else ("",):
+                with self.subTest(path, query=query):
+                    self.assert_api_error(404, "not-found", self.a.api.delete, path + query)
+                    self.assert_api_error(412, "precondition-failed", self.a.api.delete, path + query,
+                                          headers={"If-Match": '"x"'})
+
+
 class ListsTest(SystemTest):
     host_ids = ("a",)
 

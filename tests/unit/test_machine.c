@@ -322,6 +322,24 @@ START_TEST(states_are_found_by_name)
 }
 END_TEST
 
+/* Who waits for a state is told at once when it cannot come any more. */
+START_TEST(state_that_can_come_is_found_over_others)
+{
+	struct machine machine = { .state = IDLE };
+
+	begin();
+	machine.type = job->machine.type;
+	ck_assert(machine_can_come_to(&machine, WORK));
+	ck_assert(machine_can_come_to(&machine, DONE));
+	ck_assert(!machine_can_come_to(&machine, IDLE));
+	machine.state = WORK;
+	ck_assert(machine_can_come_to(&machine, DONE));
+	ck_assert(!machine_can_come_to(&machine, IDLE));
+	machine.state = DONE;
+	ck_assert(!machine_can_come_to(&machine, DONE));
+}
+END_TEST
+
 START_TEST(change_that_the_table_forbids_aborts)
 {
 	begin();
@@ -375,6 +393,7 @@ Suite *suite(void)
 	tcase_add_test(tc, restart_does_what_the_state_says);
 	tcase_add_test(tc, states_are_found_by_name);
 	tcase_add_test(tc, no_end_is_before_another_on_record);
+	tcase_add_test(tc, state_that_can_come_is_found_over_others);
 	tcase_add_test_raise_signal(tc, change_that_the_table_forbids_aborts, SIGABRT);
 	tcase_add_test_raise_signal(tc, change_against_the_invariant_aborts, SIGABRT);
 	suite_add_tcase(s, tc);
