@@ -13,7 +13,22 @@
 struct backup {
 	struct http_request *req;
 	char *file;
+	bool is_callers; /* who asked has named the file */
 };
+
+/* A file that cannot be made where the caller wants it is no fault of migrd. */
+static void reply_err(const struct backup *backup, const struct err *err)
+{
+	struct err named;
+
+	if (!backup->is_callers || err->code != ERR_INTERNAL) {
+		http_reply_err(backup->req, err);
+		return;
+	}
+	err_set(&named, ERR_CONFLICT, "%s: name a file in a directory that migrd may write to",
+		err->msg);
+	http_reply_err(backup->req, &named);
+}
 
 static void on_done(void *data, const struct err *err)
 {
@@ -21,7 +36,7 @@ static void on_done(void *data, const struct err *err)
 
 	log_info("store", "backup", "file=%s result=%s", backup->file, err ? err->msg : "done");
 	if (err)
-		http_reply_err(backup->req, err);
+		reply_err(backup, err);
 	else
 		http_reply_as(backup->req, 201, host_backup_fields,
 			      &(struct host_backup){ .file = backup->file });
@@ -58,6 +73,7 @@ void api_host_backup(struct http_request *req, void *data)
 	faults_free(faults);
 	backup = xnew(struct backup);
 	backup->req = req;
+	backup->is_callers = request.file[0];
 	backup->file = request.file[0] ? xstrdup(request.file) : own_name(api->state_dir, &err);
 	if (backup->file) {
 		store_backup(api->store, backup->file, on_done, backup);

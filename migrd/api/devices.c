@@ -30,12 +30,13 @@ static struct pending *pending_new(struct http_request *req, struct api *api, co
 
 void api_devices_list(struct http_request *req, void *data)
 {
-	struct api_list list = api_list_begin(req, data);
-	struct vm *vm = api_vm_find(req, data); /* NULL: REQ is gone */
+	struct vm *vm = api_vm_find(req, data);
 	CLEANUP(json_putp) struct json_object *devices = vm ? vm_devices_json(vm) : NULL;
+	struct api_list list;
 
 	if (!vm)
-		return;
+		return; /* it was answered, and REQ is gone */
+	list = api_list_begin(req, data);
 	for (size_t i = 0; i < json_count(devices); i++) {
 		size_t len;
 		const char *text = json_text(json_object_array_get_idx(devices, i), &len);

@@ -6,6 +6,7 @@
 #include "api/openapi.h"
 #include "base/mem.h"
 #include "http/object.h"
+#include "wire/hook.h"
 #include "wire/notice.h"
 #include "wire/schema.h"
 
@@ -101,16 +102,20 @@ static struct json_object *events_schema(void)
 	for (size_t i = 0; (name = wire_schema_name(i)); i++)
 		if (strncmp(name, EVENT_PREFIX, strlen(EVENT_PREFIX)) == 0)
 			any_of_add(either, openapi_ref(name));
-	json_add_str(either, "description",
-		     "Server-sent events: `data` of each is one of these, `event` says which.");
+	json_add_str(
+		either, "description",
+		"Server-sent events, each with `id`, `event` and `data`, which is JSON: of `event: "
+		"NAME` it has the schema `event-NAME`; a VM that is not here any more is told by "
+		"`event: vm` with the schema `event-vm-gone`. `gap` has no `id`.");
 	return either;
 }
 
-static struct json_object *text_schema(void)
+/* Of an answer that no table describes. */
+static struct json_object *free_schema(const char *type)
 {
 	struct json_object *schema = json_object_new_object();
 
-	json_add_str(schema, "type", "string");
+	json_add_str(schema, "type", strcmp(type, JSON_TYPE) == 0 ? "object" : "string");
 	return schema;
 }
 
@@ -161,7 +166,7 @@ static void add_good(struct json_object *answers, const struct http_route *route
 		else if (route->is_stream)
 			add_schema(answer, STREAM_TYPE, events_schema());
 		else if (route->type)
-			add_schema(answer, route->type, text_schema());
+			add_schema(answer, route->type, free_schema(route->type));
 	}
 }
 
@@ -184,6 +189,7 @@ static struct json_object *answers(const struct http_route *route)
 		add_good(ret, route, 204);
 	if (strcmp(route->method, "GET") == 0 && http_has_etag(api_routes, route))
 		json_object_object_add(ret, "304", component_ref("#/components/responses/known"));
+	openapi_add_problems(ret, route);
 	json_object_object_add(ret, "4XX", component_ref("#/components/responses/refused"));
 	json_object_object_add(ret, "5XX", component_ref("#/components/responses/failed"));
 	return ret;
@@ -203,8 +209,8 @@ static struct json_object *body(const struct http_route *route)
 {
 	struct json_object *ret = json_object_new_object(), *example = openapi_example(route->body);
 
-	json_add_bool(ret, "required", !may_be_left_out(route->body));
-	add_schema(ret, JSON_TYPE, openapi_schema(route->body, JSON_SCHEMA_REQUEST));
+	json_add_bool(ret, "required", !route->body || !may_be_left_out(route->body));
+	add_schema(ret, JSON_TYPE, openapi_body(route));
 	if (example)
 		json_object_object_add(get_or_add(get_or_add(ret, "content"), JSON_TYPE), "example",
 				       example);
@@ -223,13 +229,13 @@ static struct json_object *operation(const struct http_route *route)
 	json_object_object_add(obj, "tags", list);
 	json_add_str(obj, "summary", route->summary);
 	json_add_str(obj, "description", words);
-	if (route->role == HTTP_ROLE_NONE)
-		json_object_object_add(obj, "security", json_object_new_array());
+	/* OpenAPI lets roles stand in `security', but linters want that of OAuth alone. */
+	json_add_str(obj, "x-role", http_role_name(route->role));
 	if (json_object_array_length(parameters))
 		json_object_object_add(obj, "parameters", parameters);
 	else
 		json_object_put(parameters);
-	if (route->body)
+	if (route->body || route->handler_checks_body)
 		json_object_object_add(obj, "requestBody", body(route));
 	json_object_object_add(obj, "responses", answers(route));
 	return obj;
@@ -284,6 +290,7 @@ static struct json_object *components(void)
 	json_object_object_add(ret, "headers", headers());
 	json_add_str(known, "description", "The client has it already, by its If-None-Match");
 	add_header(known, "ETag", "#/components/headers/etag");
+	openapi_add_problem_components(shared);
 	add_problem(shared, "refused",
 		    "It was refused, and nothing was changed: a problem document (RFC 9457)");
 	add_problem(shared, "failed", "It failed: a problem document (RFC 9457)");
@@ -348,6 +355,8 @@ static struct json_object *webhooks(void)
 	add_webhook(ret, NOTICE_BEFORE, "notice-before", "notice-answer",
 		    "The memory of a guest is about to be sent");
 	add_webhook(ret, NOTICE_AFTER, "notice-after", NULL, "A move has ended");
+	add_webhook(ret, HOOK_NOTICE, "notice-hook", "hook-answer",
+		    "This host is empty, and a hook of it has a url");
 	return ret;
 }
 

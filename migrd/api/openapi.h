@@ -17,7 +17,17 @@ const char *openapi_tag(const struct http_route *route);
 /* All tags, with a sentence each. */
 struct json_object *openapi_tags(void);
 
+/* ---- openapi_problems.c ---- */
+
+/* Adds to ANSWERS those from 400 on that ROUTE may give, by their statuses. */
+void openapi_add_problems(struct json_object *answers, const struct http_route *route);
+/* Adds those of all routes, each with what its codes mean and, in `x-codes', the codes. */
+void openapi_add_problem_components(struct json_object *responses);
+
 /* ---- openapi_schema.c ---- */
+
+/* Of the body that ROUTE takes; NULL: it takes none. */
+struct json_object *openapi_body(const struct http_route *route);
 
 /* A published table by its name, {"$ref"}; one that is not published as it is. */
 struct json_object *openapi_schema(const struct json_field *fields, enum json_schema_use use);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "http/object.h"
+#include "wire/peer_msg.h"
 
 #define PEER_PREFIX "/peer/v1/"
 #define USER_PREFIX "/v1/"
@@ -212,6 +213,16 @@ static struct json_object *names_schema(const struct http_query_key *key,
 	return schema;
 }
 
+static struct json_object *number_schema(uint64_t min, uint64_t max)
+{
+	struct json_object *schema = json_object_new_object();
+
+	json_add_str(schema, "type", "integer");
+	json_add_uint(schema, "minimum", min);
+	json_add_uint(schema, "maximum", max);
+	return schema;
+}
+
 static struct json_object *query_schema(const struct http_query_key *key)
 {
 	struct json_object *schema;
@@ -222,10 +233,7 @@ static struct json_object *query_schema(const struct http_query_key *key)
 			json_add_int(schema, "minLength", 1);
 		return schema;
 	}
-	schema = json_object_new_object();
-	json_add_str(schema, "type", "integer");
-	json_add_uint(schema, "minimum", key->min);
-	json_add_uint(schema, "maximum", key->max);
+	schema = number_schema(key->min, key->max);
 	json_add_uint(schema, "default", key->fallback);
 	return schema;
 }
@@ -291,6 +299,18 @@ static void add_conditions(struct json_object *list, const struct http_route *ro
 							  text_schema(NULL)));
 }
 
+/* As http/request.c checks it. */
+static struct json_object *protocol_version(void)
+{
+	struct json_object *parameter =
+		parameter_new(HTTP_PEER_VERSION_HEADER, "header",
+			      "The version that both hosts have agreed on.",
+			      number_schema(PEER_PROTOCOL_MIN, PEER_PROTOCOL_MAX));
+
+	json_add_bool(parameter, "required", true);
+	return parameter;
+}
+
 struct json_object *openapi_parameters(const struct http_route *route)
 {
 	struct json_object *list = json_object_new_array();
@@ -301,5 +321,12 @@ struct json_object *openapi_parameters(const struct http_route *route)
 	if (takes_key(route))
 		json_object_array_add(list, idempotency_key());
 	add_conditions(list, route);
+	if (route->role == HTTP_ROLE_PEER && route->handler != api_peer_hello)
+		json_object_array_add(list, protocol_version());
+	if (route->is_stream)
+		json_object_array_add(list, parameter_new("Last-Event-ID", "header",
+							  "The id of the last event that the "
+							  "client has: it gets what it missed.",
+							  text_schema(NULL)));
 	return list;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Schemas of the document: those of wire/schema.h, by their names. */
+#include <string.h>
+
+#include "api/api.h"
 #include "api/openapi.h"
 #include "base/mem.h"
 #include "wire/evacuation_request.h"
@@ -7,7 +10,7 @@
 #include "wire/move_request.h"
 #include "wire/queue_reply.h"
 #include "wire/schema.h"
-#include "wire/vm_def.h"
+#include "wire/vm_def_device.h"
 
 #define PREFIX "#/components/schemas/"
 
@@ -33,20 +36,77 @@ struct json_object *openapi_schema(const struct json_field *fields, enum json_sc
 	return schema;
 }
 
-/* OpenAPI 3.1 has schemas of that version of JSON Schema unless they say something else. */
+/* ---- devices ------------------------------------------------------------------- */
+
+static struct json_object *kind_schema(enum vm_def_kind kind)
+{
+	struct json_object *schema = json_object_new_object(), *names = json_object_new_array();
+
+	json_object_array_add(names, json_object_new_string(vm_def_kind_name(kind)));
+	json_add_str(schema, "description", "What it is.");
+	json_add_str(schema, "type", "string");
+	json_object_object_add(schema, "enum", names);
+	return schema;
+}
+
+/* An element of a list of the definition, with its kind. */
+static struct json_object *device_of_kind(enum vm_def_kind kind, enum json_schema_use use)
+{
+	struct json_object *schema = json_schema(vm_def_kind_fields(kind), use, NULL, NULL);
+	struct json_object *properties, *required;
+
+	json_object_object_del(schema, "$schema");
+	json_object_object_get_ex(schema, "properties", &properties);
+	json_object_object_add(properties, "kind", kind_schema(kind));
+	if (!json_object_object_get_ex(schema, "required", &required)) {
+		required = json_object_new_array();
+		json_object_object_add(schema, "required", required);
+	}
+	json_object_array_add(required, json_object_new_string("kind"));
+	return schema;
+}
+
+static struct json_object *device_schema(enum json_schema_use use)
+{
+	struct json_object *ret = json_object_new_object(), *list = json_object_new_array();
+
+	for (unsigned kind = 0; kind < VM_DEF_KIND_COUNT; kind++)
+		json_object_array_add(list, device_of_kind((enum vm_def_kind)kind, use));
+	json_object_object_add(ret, "anyOf", list);
+	return ret;
+}
+
+/* The table of a device has only what all kinds have.
+ * OpenAPI 3.1 has schemas of that version of JSON Schema unless they say something else. */
+static struct json_object *published_schema(const char *name)
+{
+	struct json_object *schema;
+
+	if (strcmp(name, wire_schema_of(vm_device_fields, JSON_SCHEMA_REPLY)) == 0)
+		return device_schema(JSON_SCHEMA_REPLY);
+	schema = wire_schema(name);
+	json_object_object_del(schema, "$schema");
+	return schema;
+}
+
 struct json_object *openapi_schemas(void)
 {
 	struct json_object *ret = json_object_new_object();
 	const char *name;
 
-	for (size_t i = 0; (name = wire_schema_name(i)); i++) {
-		struct json_object *schema = wire_schema(name);
-
-		json_object_object_del(schema, "$schema");
-		json_object_object_add(ret, name, schema);
-	}
+	for (size_t i = 0; (name = wire_schema_name(i)); i++)
+		json_object_object_add(ret, name, published_schema(name));
 	return ret;
 }
+
+struct json_object *openapi_body(const struct http_route *route)
+{
+	if (route->body)
+		return openapi_schema(route->body, JSON_SCHEMA_REQUEST);
+	return route->handler == api_device_attach ? device_schema(JSON_SCHEMA_REQUEST) : NULL;
+}
+
+/* ---- examples ------------------------------------------------------------------ */
 
 /* A test checks each by its schema. */
 static const struct {

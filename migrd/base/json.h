@@ -113,6 +113,7 @@ struct json_field {
 	json_check_fn *check;            /* STRING, TEXT, STRINGS */
 	const char *pattern;             /* for the schema: what `check' accepts */
 	bool is_passing; /* of a reply: changes by itself; If-Match does not compare it */
+	const char *format;              /* the same, as a name of JSON Schema: "date-time" */
 	const char *help;                /* one sentence, unit included */
 };
 

@@ -18,8 +18,9 @@ static void add_type(struct json_object *schema, const struct json_field *field)
 {
 	struct json_object *types;
 
-	const char *name =
-		field->type == JSON_ANY && field->fields ? "object" : type_names[field->type];
+	const char *name = field->type == JSON_ANY && (field->fields || field->pattern)
+				   ? "object"
+				   : type_names[field->type];
 
 	if (!name)
 		return;
@@ -47,6 +48,8 @@ static void add_text_rules(struct json_object *schema, const struct json_field *
 		json_add_int(schema, "maxLength", max);
 	if (field->pattern)
 		json_add_str(schema, "pattern", field->pattern);
+	if (field->format)
+		json_add_str(schema, "format", field->format);
 }
 
 static void add_number_rules(struct json_object *schema, const struct json_field *field)
@@ -95,14 +98,19 @@ static void add_items(struct json_object *schema, const struct json_field *field
 		json_add_int(schema, "maxItems", field->max);
 }
 
-static void add_scalars(struct json_object *schema)
+/* With a pattern each value is a text of that form. */
+static void add_scalars(struct json_object *schema, const struct json_field *field)
 {
 	static const enum json_field_type types[] = { JSON_STRING, JSON_INT, JSON_BOOL };
 	struct json_object *values = json_object_new_object(), *names = json_object_new_array();
 
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+	for (size_t i = 0; i < (field->pattern ? 1 : ARRAY_LEN(types)); i++)
 		json_object_array_add(names, json_object_new_string(type_names[types[i]]));
+	if (field->pattern && field->type == JSON_ANY) /* of a patch: null removes the member */
+		json_object_array_add(names, json_object_new_string("null"));
 	json_object_object_add(values, "type", names);
+	if (field->pattern)
+		json_add_str(values, "pattern", field->pattern);
 	json_object_object_add(schema, "additionalProperties", values);
 }
 
@@ -131,7 +139,7 @@ static void add_rules(struct json_object *schema, const struct json_field *field
 		add_items(schema, field, use);
 		break;
 	case JSON_SCALARS:
-		add_scalars(schema);
+		add_scalars(schema, field);
 		break;
 	case JSON_TIME:
 		json_add_str(schema, "format", "date-time");
@@ -139,6 +147,8 @@ static void add_rules(struct json_object *schema, const struct json_field *field
 	case JSON_ANY:
 		if (field->fields)
 			add_object_rules(schema, field->fields, use);
+		else if (field->pattern)
+			add_scalars(schema, field);
 		break;
 	case JSON_BOOL:
 	case JSON_NUMBER:
@@ -167,9 +177,10 @@ static void add_properties(struct json_object *properties, struct json_object *r
 			add_properties(properties, required, fields->fields, use);
 			continue;
 		}
-		json_object_object_add(properties, fields->key, field_schema(fields, use));
-		if (fields->required)
+		/* Two parts may have the same member. */
+		if (fields->required && !json_object_object_get_ex(properties, fields->key, NULL))
 			json_object_array_add(required, json_object_new_string(fields->key));
+		json_object_object_add(properties, fields->key, field_schema(fields, use));
 	}
 }
 

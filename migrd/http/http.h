@@ -58,6 +58,9 @@ struct http_route {
 	 * nothing was made. */
 	int status;
 	const char *type; /* of a good answer that is no JSON; for /openapi.json */
+	/* Table of a problem that has more members than others, and its status. */
+	const struct json_field *problem;
+	int problem_status;
 };
 
 struct http_config {
@@ -79,6 +82,8 @@ struct http_config {
 
 #define HTTP_BODY_MAX            (1u << 20)
 #define HTTP_REQUEST_DEADLINE_MS 15000 /* header and body together */
+/* Every route for peers wants it, but the one by which they agree on a version. */
+#define HTTP_PEER_VERSION_HEADER "Migrd-Protocol"
 
 struct http_server;
 

@@ -34,7 +34,6 @@
 #define HTTP_PAIRS_MAX           64
 #define HTTP_PEER_PREFIX         "/peer/"
 #define HTTP_PEER_HELLO          "/peer/v1/hello"
-#define HTTP_PEER_VERSION_HEADER "Migrd-Protocol"
 
 /* ---- small ordered maps: parameters, query, headers -------------------- */
 

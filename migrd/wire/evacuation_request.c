@@ -56,7 +56,7 @@ static bool check_who(const char *value, const char **ret_why)
 	{                                                                               \
 		.key = #member_, .type = JSON_STRING,                                   \
 		JSON_MEMBER(struct evacuation_request, member_), .check = check_moment, \
-		.help = help_                                                           \
+		.format = "date-time", .help = help_                                    \
 	}
 #define BOOL_FIELD(owner, member_, help_)                                                      \
 	{                                                                                      \

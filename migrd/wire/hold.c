@@ -50,6 +50,7 @@ static const struct json_field end_fields[] = {
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct hold_end, until),
 	  .check = check_moment,
+	  .format = "date-time",
 	  .help = "Up to which moment, such as 2026-12-01T02:00:00Z (RFC 3339); or for_s is "
 		  "given." },
 	{ .key = "for_s",

@@ -12,6 +12,9 @@
 
 #include "base/json.h"
 
+/* Of a value, for schemas. */
+#define LABEL_VALUE_PATTERN "^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
+
 #define LABELS_MAX  32
 #define LABELS_SIZE 12800 /* of as many of the longest */
 

@@ -80,6 +80,7 @@ const struct json_field maintenance_request_fields[] = {
 	  .type = JSON_STRING,
 	  JSON_MEMBER(R, not_before),
 	  .check = check_moment,
+	  .format = "date-time",
 	  .help = "No host is begun before that moment (RFC 3339)." },
 	UINT_FIELD(at_once, MAINTENANCE_AT_ONCE_MAX, "So many hosts at a time; default: 1."),
 	BOOL_FIELD(R, by_rack, "Those at a time are all of one rack; default: false."),

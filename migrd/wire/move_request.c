@@ -102,6 +102,7 @@ const struct json_field move_hold_fields[] = {
 	  .type = JSON_STRING,
 	  JSON_MEMBER(struct move_hold, until),
 	  .check = check_moment,
+	  .format = "date-time",
 	  .help = "Up to which moment the move waits, such as 2026-12-01T02:00:00Z (RFC 3339)." },
 	{ .key = "then",
 	  .type = JSON_ENUM,

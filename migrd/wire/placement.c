@@ -35,7 +35,7 @@ static bool check_host(const char *value, const char **ret_why)
 #define LABELS(member_, help_)                                                                 \
 	{                                                                                      \
 		.key = #member_, .type = JSON_SCALARS, JSON_MEMBER(struct placement, member_), \
-		.help = help_                                                                  \
+		.pattern = LABEL_VALUE_PATTERN, .help = help_                                  \
 	}
 
 const struct json_field placement_fields[] = {

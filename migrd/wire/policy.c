@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/labels.h"
 #include "wire/move_request.h"
 
 #define DEADLINE_MAX 604800 /* a week */
@@ -82,6 +83,7 @@ const struct json_field policy_fields[] = {
 #define SELECTOR                                                                                   \
 	{                                                                                          \
 		.key = "selector", .type = JSON_SCALARS, JSON_MEMBER(struct policy_def, selector), \
+		.pattern = LABEL_VALUE_PATTERN,                                                    \
 		.help = "Labels, an object of strings: the policy is that of the moves of VMs "    \
 			"that have all of them, unless the move or the VM names another; "         \
 			"default: "                                                                \

@@ -241,15 +241,39 @@ const char *wire_schema_of(const struct json_field *fields, enum json_schema_use
 	return NULL;
 }
 
+/* An empty list of what is required is left out, as in every schema. */
+static void may_leave_out(struct json_object *schema, const char *name)
+{
+	struct json_object *required, *rest = json_object_new_array();
+
+	json_object_object_get_ex(schema, "required", &required);
+	for (size_t i = 0; i < json_count(required); i++) {
+		struct json_object *each = json_object_array_get_idx(required, i);
+
+		if (strcmp(json_object_get_string(each), name) != 0)
+			json_object_array_add(rest, json_object_get(each));
+	}
+	json_object_object_del(schema, "required");
+	if (json_count(rest))
+		json_object_object_add(schema, "required", rest);
+	else
+		json_object_put(rest);
+}
+
 struct json_object *wire_schema(const char *name)
 {
-	const char *each;
+	struct json_object *schema;
+	size_t i = 0;
 
-	for (size_t i = 0; (each = wire_schema_name(i)); i++)
-		if (strcmp(each, name) == 0)
-			return json_schema(schemas[i].fields, schemas[i].use, schemas[i].title,
-					   schemas[i].description);
-	return NULL;
+	while (i < ARRAY_LEN(schemas) && strcmp(schemas[i].name, name) != 0)
+		i++;
+	if (i == ARRAY_LEN(schemas))
+		return NULL;
+	schema = json_schema(schemas[i].fields, schemas[i].use, schemas[i].title,
+			     schemas[i].description);
+	if (schemas[i].fields == policy_def_fields)
+		may_leave_out(schema, "name"); /* the path has it */
+	return schema;
 }
 
 bool wire_schema_print(FILE *out, const char *name)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/labels.h"
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_memory.h"
 
@@ -586,6 +587,7 @@ const struct json_field vm_def_fields[] = {
 	{ .key = "labels",
 	  .type = JSON_SCALARS,
 	  JSON_MEMBER(struct vm_def, labels),
+	  .pattern = LABEL_VALUE_PATTERN,
 	  .help = "At most 32 labels, strings with the syntax of Kubernetes' labels, by which "
 		  "policies of moves are chosen; default: none." },
 	{ .key = "policy",

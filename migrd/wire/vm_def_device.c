@@ -46,6 +46,16 @@ static const struct json_field *list_field(enum vm_def_kind kind)
 	return field;
 }
 
+const char *vm_def_kind_name(enum vm_def_kind kind)
+{
+	return kinds[kind].name;
+}
+
+const struct json_field *vm_def_kind_fields(enum vm_def_kind kind)
+{
+	return list_field(kind)->fields;
+}
+
 const char *vm_def_kind_list(enum vm_def_kind kind)
 {
 	return kinds[kind].list;

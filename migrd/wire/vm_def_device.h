@@ -27,7 +27,10 @@ struct vm_def_device {
 	size_t index;
 };
 
+const char *vm_def_kind_name(enum vm_def_kind kind); /* "disk", the value of "kind" */
 const char *vm_def_kind_list(enum vm_def_kind kind); /* "disks", its key */
+/* The table of an element. */
+const struct json_field *vm_def_kind_fields(enum vm_def_kind kind);
 size_t vm_def_device_count(const struct vm_def *def, enum vm_def_kind kind);
 
 #define VM_DEF_EACH_DEVICE(def, dev)                                         \

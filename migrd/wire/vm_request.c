@@ -32,6 +32,7 @@ const struct json_field vm_patch_fields[] = {
 	{ .key = "labels",
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct vm_patch_request, labels),
+	  .pattern = LABEL_VALUE_PATTERN,
 	  .help = "Labels that are added or changed, an object of strings; null removes one." },
 	{ .key = "policy",
 	  .type = JSON_STRING,

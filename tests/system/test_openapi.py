@@ -2,8 +2,9 @@
 """/openapi.json is a document from which a client can be generated: what generators and linters
 look for.  (That answers agree with it is checked in every test: lib/contract.py.)"""
 import re
+import subprocess
 
-from lib import contract
+from lib import contract, settings
 from lib.world import SystemTest
 
 
@@ -50,6 +51,29 @@ class OpenapiTest(SystemTest):
                 self.assertEqual(keys, re.findall(r"{(\w+)}", path))
                 self.assertIn("4XX", operation["responses"])
                 self.assertTrue([s for s in operation["responses"] if s.startswith("2") or s == "101"])
+
+    def test_roles_are_those_of_the_routes(self):
+        self.read()
+        printed = subprocess.run([settings.program("migrd"), "--print-routes"], check=True,
+                                 capture_output=True, text=True).stdout
+        # METHOD PATH ROLE, and the keys of its query
+        routes = {(method.lower(), path): role
+                  for method, path, role, *_ in map(str.split, printed.splitlines())}
+        self.assertEqual({key: operation["x-role"]
+                          for key, operation in self.operations.items()}, routes)
+
+    def test_codes_of_problems_are_those_of_the_table(self):
+        self.read()
+        rows = re.findall(r"^\| `([a-z-]+)` \| ([45]\d\d) ",
+                          (settings.SOURCE_DIR / "schema/errors.md").read_text(), re.MULTILINE)
+        wanted = {}
+        for code, status in rows:
+            if code != "method-not-allowed":    # of no operation
+                wanted.setdefault(status, []).append(code)
+        found = {status: answer["x-codes"]
+                 for status, answer in self.document["components"]["responses"].items()
+                 if status.isdigit() and status != "431"}
+        self.assertEqual(found, wanted)
 
     def test_examples_are_taken(self):
         self.read()
