@@ -58,7 +58,8 @@ class RoomWorld(World):
 
 
 class MakingRoom(Phase):
-    """A guest of host b gives way, so slowly that it does not end."""
+    """A guest of host b gives way, so slowly that it does not end; the one that found room there has
+    moved."""
     ends_with_fault = True
     options = {**ROOM_OPTIONS, "make_world": RoomWorld}
 
@@ -66,6 +67,7 @@ class MakingRoom(Phase):
         s.configure(s.b, move={"bandwidth_bytes_per_s": HELD})
         s.begin(others_max=1)
         s.wait_other_held()
+        s.wait("one has moved", lambda: s.now()["counts"]["moved"] == 1)
 
     def release(self, s):
         s.configure(s.b)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is said of each VM of a host that is emptied while a fault strikes."""
 from evacuation_scene import Result
+from faults import Stopped
 from faults_evacuation import (CutForLong, Deleted, FillsUp, GivesNoWay, KilledForAMoment,
                                MovedByHand, OlderIsRefused, OlderMakesNoRoom, OlderStaysThere,
                                Pinned, PinnedInTheQueue, StalePlan, Started, Together)
@@ -38,7 +39,8 @@ EVACUATION = [
     (PinnedInTheQueue(), {"draining": EMPTIED.full}),
     (FillsUp(), {"draining": EMPTIED}),
     (FULL_B, {"awaiting approval": EMPTIED.full, "draining": EMPTIED.full, "returning": EMPTIED.full}),
-    (CUT, {"draining": EMPTIED, "making room": EMPTIED.full, "returning": EMPTIED.full}),
+    (CUT, {"draining": EMPTIED, "returning": EMPTIED.full}),
+    (Stopped("b"), {"making room": EMPTIED.full}),
     (CUT_FOR_LONG, {"draining": EMPTIED.full, "returning": EMPTIED.full}),
     (OlderStaysThere("the way back", "migrd/wire/peer_back.c"), {"drained": AWAY.full}),
     (OlderMakesNoRoom("room for others", "migrd/wire/peer_room.c"), {"asking": EMPTIED.full}),
