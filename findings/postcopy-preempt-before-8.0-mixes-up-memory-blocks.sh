@@ -90,7 +90,7 @@ ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o "$work/guest.img" "$work/guest.
 truncate -s 1474560 "$work/guest.img"
 
 cat >"$work/try.py" <<'END'
-import contextlib, json, os, socket, subprocess, sys, threading, time
+import atexit, contextlib, json, os, socket, subprocess, sys, threading, time
 
 work, = sys.argv[1:]
 WAIT = 120
@@ -118,6 +118,7 @@ class Qemu:
             "-drive", f"if=floppy,format=raw,readonly=on,file={work}/guest.img",
             "-serial", f"file:{self.serial}", "-qmp", f"unix:{path},server=on,wait=off", *words],
             env={**os.environ, "QEMU_MODULE_DIR": f"{lib}/qemu"}, stderr=subprocess.DEVNULL)
+        atexit.register(self.process.kill)
         self.sock = socket.socket(socket.AF_UNIX)
         until(lambda: self.sock.connect_ex(path) == 0)
         self.stream = self.sock.makefile("rw")
