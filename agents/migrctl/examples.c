@@ -39,6 +39,7 @@ static const struct {
 	{ "vm", "label", E("vm label vm1 tier=web rack-") },
 	{ "vm", "set-policy", E("vm set-policy vm1 patient") E("vm set-policy vm1") },
 	{ "vm", "place", E("vm place vm1") },
+	{ "vm", "console", E("vm console vm1") },
 	{ "vm", "qmp", E("vm qmp vm1 query-status") },
 	{ "vm", "hmp", E("vm hmp vm1 \"info block\"") },
 	{ "vm", "monitor", E("vm monitor vm1") },

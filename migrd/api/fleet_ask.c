@@ -242,20 +242,12 @@ static bool take_page(struct turn *turn, struct json_object *reply, struct err *
 	return ok;
 }
 
-/* REPLY: the peer's problem document, or NULL. */
-static bool is_older(const struct err *err, struct json_object *reply)
-{
-	const char *detail = json_get_str(reply, "detail");
-
-	return err->code == ERR_NOT_FOUND && detail && strcmp(detail, PROBLEM_NO_PATH) == 0;
-}
-
 static void on_page(void *data, struct json_object *reply, const struct err *err)
 {
 	struct turn *turn = data;
 	struct err why;
 
-	if (err && is_older(err, reply)) {
+	if (err && problem_is_of_older(reply, err)) {
 		err_set(&why, ERR_PROTOCOL,
 			"host '%s' has an older migrd, which does not tell this: update it, or ask "
 			"it itself",
