@@ -146,6 +146,7 @@ static void add_good(struct json_object *answers, const struct http_route *route
 		int status;
 		const char *key, *words;
 	} good[] = {
+		{ 101, "101", "The connection is a WebSocket from here on" },
 		{ 200, "200", "It was done, or is as it was asked for" },
 		{ 201, "201", "It was made" },
 		{ 202, "202", "It was begun, and goes on" },

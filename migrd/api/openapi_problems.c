@@ -58,10 +58,19 @@ static bool that_changes(const struct http_route *route)
 	return strcmp(route->method, "GET") != 0;
 }
 
-/* What path or body names may not be there. */
+static bool has_query(const struct http_route *route, const char *name)
+{
+	for (const struct http_query_key *key = route->query; key && key->name; key++)
+		if (strcmp(key->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What path, body or query names may not be there. */
 static bool that_names(const struct http_route *route)
 {
-	return strchr(route->path, '{') || route->body || route->handler_checks_body;
+	return strchr(route->path, '{') || route->body || route->handler_checks_body ||
+	       has_query(route, "host");
 }
 
 /* It asks a QEMU, a guest or another host. */

@@ -34,6 +34,9 @@ class MetricsTest(SystemTest):
         guest = self.world.guest(area=0, memory_mib=32)
         guest.start(self.a, sweeps=0)
         self.world.move(guest, self.a, self.b)
+        for host, peer in ((self.a, "b"), (self.b, "a")):
+            self.eventually(f"{host} has heard {peer}", lambda host=host, peer=peer: (
+                f'migrd_peer_up{{peer="{peer}"}} 1' in host.api.get("/metrics").decode()), 30)
         for host in (self.a, self.b):
             _, headers, text = host.api.send("GET", "/metrics")
             self.assertEqual(headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
@@ -60,7 +63,7 @@ class MetricsTest(SystemTest):
             self.assertGreater(values["migrd_loop_turn_seconds_count", ()], 0)
             self.assertGreater(values["process_resident_memory_bytes", ()], 1 << 20)
             peer = "b" if host is self.a else "a"
-            self.assertEqual(values.get(("migrd_peer_up", (peer,)), 1), 1)
+            self.assertEqual(values["migrd_peer_up", (peer,)], 1)
         text = self.a.api.get("/metrics").decode()
         self.assertIn('migrd_peer_up{peer="b"} 1', text)
         self.assertLess(abs(float(re.search(
