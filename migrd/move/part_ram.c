@@ -439,6 +439,13 @@ static bool is_stream_unheard(const struct move *move)
 	       !move->facts.stream_gone;
 }
 
+bool move_ram_is_unheard(const struct move *move)
+{
+	return is_stream_unheard(move) ||
+	       (move->machine.is_resumed && move->machine.state == MOVE_STATE_TRANSFER &&
+		move->ram.state == QMP_MIG_NONE);
+}
+
 static void give_up(struct move *move)
 {
 	if (is_stream_unheard(move))

@@ -190,11 +190,14 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 		loop_timer_start(move->tick, TICK_MS);
 }
 
-/* Its own reason comes with the answer to drop. */
+/* Its own reason comes with the answer to drop.  It may be a consequence of what QEMU and the stream
+ * here did while no coordinator was there, so these are heard first; the other host is asked again. */
 void move_src_is_refused(struct move *move)
 {
 	struct err err;
 
+	if (move_ram_is_unheard(move))
+		return;
 	if (roll_back_if_asked(move)) /* it may have noticed the cancel first */
 		return;
 	err_set(&err, ERR_PEER, "host '%s' refused the guest", move->row.peer);
