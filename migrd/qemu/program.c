@@ -27,28 +27,36 @@ bool program_is_same(const struct program *a, const struct program *b)
 	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
+static bool is_same_version(const struct qmp_version *a, const struct qmp_version *b)
+{
+	return a->major == b->major && a->minor == b->minor && a->micro == b->micro &&
+	       strcmp(a->package, b->package) == 0;
+}
+
 static const struct programs_row *find(const struct programs *programs,
-				       const struct program *program)
+				       const struct program *program,
+				       const struct qmp_version *version)
 {
 	for (size_t i = 0; i < PROGRAMS_MAX; i++)
-		if (program_is_same(program, &programs->rows[i].program))
+		if (program_is_same(program, &programs->rows[i].program) &&
+		    is_same_version(version, &programs->rows[i].version))
 			return &programs->rows[i];
 	return NULL;
 }
 
 void programs_note(struct programs *programs, const struct program *program,
-		   const struct transfer_features *features)
+		   const struct qmp_version *version, const struct transfer_features *features)
 {
-	if (!program->ino || find(programs, program))
+	if (!program->ino || find(programs, program, version))
 		return;
-	programs->rows[programs->next] = (struct programs_row){ *program, *features };
+	programs->rows[programs->next] = (struct programs_row){ *program, *version, *features };
 	programs->next = (programs->next + 1) % PROGRAMS_MAX;
 }
 
 bool programs_recall(const struct programs *programs, const struct program *program,
-		     struct transfer_features *ret)
+		     const struct qmp_version *version, struct transfer_features *ret)
 {
-	const struct programs_row *row = find(programs, program);
+	const struct programs_row *row = find(programs, program, version);
 
 	if (!row)
 		return false;

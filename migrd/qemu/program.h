@@ -4,7 +4,8 @@
  *
  * All QEMUs of one program file take the same commands.  Their answer to query-qmp-schema has 240
  * KiB in QEMU 11.1, and takes some 15 ms to read; so it is asked of one of them only, also after a
- * restart of the coordinator that finds many.
+ * restart of the coordinator that finds many.  The file may be the loader of shared libraries, or
+ * an interpreter, that runs any program: so the QEMU's version counts too.
  *
  * Thread: loop.
  */
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "qmp/conn.h"
 #include "wire/transfer_plan.h"
 
 /* A program file, which is another one after an upgrade. */
@@ -37,16 +39,17 @@ bool program_is_same(const struct program *a, const struct program *b);
 struct programs {
 	struct programs_row {
 		struct program program;
+		struct qmp_version version;
 		struct transfer_features features;
 	} rows[PROGRAMS_MAX];
 	size_t next;
 };
 
-/* Keeps the parameters and the form of FEATURES, which has them. */
+/* Keeps the parameters and the form of FEATURES, which has them.  VERSION: as the QEMU says. */
 void programs_note(struct programs *programs, const struct program *program,
-		   const struct transfer_features *features);
+		   const struct qmp_version *version, const struct transfer_features *features);
 /* Sets the parameters and the form of RET as they were noted; false: they were not. */
 bool programs_recall(const struct programs *programs, const struct program *program,
-		     struct transfer_features *ret);
+		     const struct qmp_version *version, struct transfer_features *ret);
 
 #endif

@@ -437,7 +437,7 @@ void qemu_note_program(const struct qemu *qemu)
 {
 	struct program program = program_of(qemu->id.pid);
 
-	programs_note(qemu->env->programs, &program, &qemu->features);
+	programs_note(qemu->env->programs, &program, &qemu->version, &qemu->features);
 }
 
 bool qemu_knows_schema(struct qemu *qemu)
@@ -447,7 +447,7 @@ bool qemu_knows_schema(struct qemu *qemu)
 	if (qemu->features.has_schema)
 		return true;
 	program = program_of(qemu->id.pid);
-	return programs_recall(qemu->env->programs, &program, &qemu->features);
+	return programs_recall(qemu->env->programs, &program, &qemu->version, &qemu->features);
 }
 
 void qemu_note_schema(struct qemu *qemu, struct json_object *result)

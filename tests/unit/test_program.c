@@ -26,6 +26,8 @@ START_TEST(unknown_program_is_like_no_other)
 }
 END_TEST
 
+static const struct qmp_version version = { 11, 1, 0, "made up" };
+
 static struct program numbered(ino_t ino)
 {
 	return (struct program){ .dev = 1, .ino = ino, .size = 7 };
@@ -42,7 +44,7 @@ static void note(struct programs *programs, ino_t ino)
 					      .has_schema = true };
 
 	snprintf(features.parameters[0], TRANSFER_NAME_SIZE, "p%u", (unsigned)ino);
-	programs_note(programs, &program, &features);
+	programs_note(programs, &program, &version, &features);
 }
 
 START_TEST(another_takes_the_parameters_and_keeps_its_capabilities)
@@ -52,10 +54,10 @@ START_TEST(another_takes_the_parameters_and_keeps_its_capabilities)
 	struct transfer_features features = { .capabilities = { "multifd" },
 					      .capability_count = 1 };
 
-	ck_assert(!programs_recall(&programs, &program, &features));
+	ck_assert(!programs_recall(&programs, &program, &version, &features));
 	ck_assert(!features.has_schema);
 	note(&programs, 3);
-	ck_assert(programs_recall(&programs, &program, &features));
+	ck_assert(programs_recall(&programs, &program, &version, &features));
 	ck_assert(features.has_schema);
 	ck_assert(features.form.channels);
 	ck_assert_uint_eq(features.parameter_count, 1);
@@ -73,7 +75,24 @@ START_TEST(changed_program_is_another)
 
 	note(&programs, 3);
 	program.changed.tv_nsec = 1;
-	ck_assert(!programs_recall(&programs, &program, &features));
+	ck_assert(!programs_recall(&programs, &program, &version, &features));
+}
+END_TEST
+
+/* As with the loader of shared libraries, to which the program is given. */
+START_TEST(another_version_of_the_same_file_is_another)
+{
+	struct programs programs = { 0 };
+	struct program program = numbered(3);
+	struct qmp_version older = version, package = version;
+	struct transfer_features features = { 0 };
+
+	older.major = 7;
+	package.package[0] = '\0';
+	note(&programs, 3);
+	ck_assert(!programs_recall(&programs, &program, &older, &features));
+	ck_assert(!programs_recall(&programs, &program, &package, &features));
+	ck_assert(programs_recall(&programs, &program, &version, &features));
 }
 END_TEST
 
@@ -91,9 +110,10 @@ START_TEST(the_last_few_are_kept)
 	for (ino_t ino = 1; ino <= PROGRAMS_MAX + 1; ino++) {
 		struct program program = numbered(ino);
 
-		ck_assert_int_eq(programs_recall(&programs, &program, &features), ino > 1);
+		ck_assert_int_eq(programs_recall(&programs, &program, &version, &features),
+				 ino > 1);
 	}
-	ck_assert(!programs_recall(&programs, &unknown, &features));
+	ck_assert(!programs_recall(&programs, &unknown, &version, &features));
 }
 END_TEST
 
@@ -107,6 +127,7 @@ Suite *suite(void)
 	tcase_add_test(tc, unknown_program_is_like_no_other);
 	tcase_add_test(tc, another_takes_the_parameters_and_keeps_its_capabilities);
 	tcase_add_test(tc, changed_program_is_another);
+	tcase_add_test(tc, another_version_of_the_same_file_is_another);
 	tcase_add_test(tc, the_last_few_are_kept);
 	return s;
 }
