@@ -59,6 +59,15 @@ static void on_tried(void *data, const struct evacuation_reply *reply, const str
 	free(question);
 }
 
+/* It has ended, or the name was withdrawn from it, which may not be on disk yet. */
+static void reply_over(struct http_request *req, const struct api *api, struct evacuation *evac)
+{
+	if (evacuation_is_final(evac))
+		reply_evacuation(req, evac);
+	else
+		evacuation_await(evac, on_done, question_new(req, api));
+}
+
 /* One that has ended, or from which the name was withdrawn, is answered and not begun again: the
  * question may come late. */
 static void begin(struct http_request *req, const struct api *api,
@@ -70,7 +79,7 @@ static void begin(struct http_request *req, const struct api *api,
 	if (request->dry_run)
 		evacuations_try(api->evacuations, request, by, on_tried, question_new(req, api));
 	else if (evac && (evacuation_is_final(evac) || !evacuation_has_requester(evac, who)))
-		reply_evacuation(req, evac);
+		reply_over(req, api, evac);
 	else
 		evacuations_request(api->evacuations, request, by, on_done, question_new(req, api));
 }
@@ -132,7 +141,7 @@ static void withdraw(struct http_request *req, const struct api *api, struct eva
 		     const char *who)
 {
 	if (is_withdrawn(api, evac, who))
-		reply_evacuation(req, evac);
+		reply_over(req, api, evac);
 	else if (api_may_fill(req, api))
 		evacuation_withdraw(evac, who, on_done, question_new(req, api));
 }

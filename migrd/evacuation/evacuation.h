@@ -141,6 +141,8 @@ const struct peer_evacuation *evacuation_brief_of(struct evacuation *evac);
 /* The same of REPLY, which may be of a dry run; sets all of *RET. */
 void evacuation_brief(const struct evacuations *evacs, const struct evacuation_reply *reply,
 		      struct peer_evacuation *ret);
+/* Of one that has not ended: DONE is called when what was wanted of it until now is on disk. */
+void evacuation_await(struct evacuation *evac, evacuation_done_fn *done, void *data);
 /* This host is drained, for WHO too.  CONFLICT: it is not; UNAVAILABLE: this coordinator stops. */
 bool evacuations_is_drained_for(const struct evacuations *evacs, const char *who, struct err *err);
 /* This host is being emptied, or is empty; one sentence is added to WHY.  EVACS may be NULL. */

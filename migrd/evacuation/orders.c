@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What somebody wants of an evacuation.  It counts at once, and is answered when it is on disk. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -248,5 +249,11 @@ void evacuation_withdraw(struct evacuation *evac, const char *requester, evacuat
 		refuse(evac, done, data, &err);
 		return;
 	}
+	evac_answer_when_saved(evac, done, data);
+}
+
+void evacuation_await(struct evacuation *evac, evacuation_done_fn *done, void *data)
+{
+	assert(!machine_is_final(&evac->machine));
 	evac_answer_when_saved(evac, done, data);
 }

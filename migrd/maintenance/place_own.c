@@ -78,8 +78,10 @@ static void evacuate(const struct maintenances_env *env, const char *host,
 	(void)host;
 	if (request->dry_run)
 		evacuations_try(env->evacuations, request, who, on_tried, told);
-	else if (evac && (evacuation_is_final(evac) || !evacuation_has_requester(evac, who)))
+	else if (evac && evacuation_is_final(evac))
 		show(told, evacuation_id(evac));
+	else if (evac && !evacuation_has_requester(evac, who))
+		evacuation_await(evac, on_done, told);
 	else
 		evacuations_request(env->evacuations, request, who, on_done, told);
 }
@@ -98,6 +100,14 @@ static void on_kept_empty(void *data)
 	answer(told, NULL, &told->err);
 }
 
+/* Before: that may not be on disk yet. */
+static bool is_withdrawn(const struct maintenances_env *env, const struct evacuation *evac,
+			 const char *who)
+{
+	return !evacuation_is_final(evac) && !evacuation_has_requester(evac, who) &&
+	       evacuation_of_requester(env->evacuations, who) == evac;
+}
+
 /* As a peer does it: no guest is let back while a hook runs. */
 static void withdraw(const struct maintenances_env *env, const char *host, const char *id,
 		     const struct evacuation_withdraw *wish, evacuation_ask_fn *fn, void *data)
@@ -109,6 +119,8 @@ static void withdraw(const struct maintenances_env *env, const char *host, const
 	(void)host;
 	if (!evac) {
 		show(told, id);
+	} else if (is_withdrawn(env, evac, wish->requester)) {
+		evacuation_await(evac, on_done, told);
 	} else if (evacuation_has_requester(evac, wish->requester) &&
 		   hooks_is_running(env->hooks, &why)) {
 		err_set(&told->err, ERR_CONFLICT, "the host must stay empty: %s", strbuf_str(&why));

@@ -240,6 +240,35 @@ START_TEST(host_that_is_about_to_be_filled_is_not_drained)
 }
 END_TEST
 
+static void on_saved(void *data, struct evacuation *evac, const struct err *err)
+{
+	ck_assert(evac && !err);
+	ck_assert(record_has(&evac->machine, evac->machine.record.change));
+	++*(unsigned *)data;
+}
+
+START_TEST(withdrawal_that_is_not_on_disk_is_not_said_to_be)
+{
+	const struct evacuation_request m = { .requester = "m" }, n = { .requester = "n" };
+	struct evacuation *evac = add_evacuation("drained", "");
+	unsigned answered = 0;
+	struct err err;
+
+	ck_assert(evac_ask(evac, &m, "", &err) && evac_ask(evac, &n, "", &err));
+	evacuations_recover(evacs);
+	rig_advance(100);
+	ck_assert(evac_withdraw(evac, "m"));
+	ck_assert(!evacuation_has_requester(evac, "m"));
+	evacuation_await(evac, on_saved, &answered);
+	ck_assert_uint_eq(answered, 0);
+	rig_advance(100);
+	ck_assert_uint_eq(answered, 1);
+	evacuation_await(evac, on_saved, &answered); /* nothing is to be written */
+	rig_advance(100);
+	ck_assert_uint_eq(answered, 2);
+}
+END_TEST
+
 /* ---- the end of entries --------------------------------------------------------------------- */
 
 static struct queue_entry *entry;
@@ -529,6 +558,7 @@ Suite *suite(void)
 	tcase_add_test(tc, cordon_without_its_evacuation_is_taken_off_at_the_start);
 	tcase_add_test(tc, cordon_of_an_evacuation_stays_over_a_start);
 	tcase_add_test(tc, host_that_is_about_to_be_filled_is_not_drained);
+	tcase_add_test(tc, withdrawal_that_is_not_on_disk_is_not_said_to_be);
 	tcase_add_test(tc, entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed);
 	tcase_add_test(tc, guest_that_cannot_be_started_again_is_an_error_of_the_whole);
 	tcase_add_test(tc, one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same);
