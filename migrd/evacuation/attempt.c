@@ -188,6 +188,9 @@ void evac_vm_take_choice(struct evacuation *evac, struct evac_vm *vm, struct eva
 	} else if (choice->becomes == EVAC_VM_BLOCKED) {
 		why = vm->rejected_count ? evac_rooms_why(evac, choice->why) : xstrdup(choice->why);
 		evac_vm_attempt_failed(evac, vm, why);
+	} else if (choice->waits_for_asking && vm->awaited_room) {
+		why = evac_rooms_why(evac, choice->why);
+		evac_vm_attempt_failed(evac, vm, why);
 	} else if (!evac_vm_waits_out(evac, vm, choice)) {
 		vm->is_over = vm->stays = true;
 		evac_vm_set_host(evac, vm, evac->evacs->env.host_id);

@@ -172,6 +172,7 @@ static void choose_stay(const struct evac_making *making, const struct plan_stay
 	if (stay->has_tried) {
 		add_rejected(making, choice, stay->vm);
 		choice->is_of_moment = is_one_silent(making);
+		choice->waits_for_asking = making->others->is_asked_again;
 	}
 }
 

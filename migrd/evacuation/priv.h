@@ -90,6 +90,7 @@ struct evac_vm {
 	uint64_t powerdown_ms; /* asked to power off, until then, on the loop's clock; 0: not yet */
 	char save[ID_UUID_SIZE]; /* of the save under way, or that was the last; "": none */
 	uint64_t again_ms;       /* no plan for it before, on the loop's clock; 0: at once */
+	bool awaited_room;       /* a plan had a place for it, if others would give way */
 	uint64_t refused;        /* attempts in a row that this host itself has refused */
 	uint64_t refused_ms;     /* when the first of them was, on the loop's clock */
 	char *refused_as;        /* what it was then, if it cannot be moved; NULL: it can */
@@ -311,6 +312,7 @@ struct evac_choice {
 	char *why;
 	int becomes; /* enum evac_vm_state: LEFT, STOPPING, SAVING; BLOCKED: it may not stay */
 	bool is_of_moment; /* a host that may take it is silent: the guest is not stopped at once */
+	bool waits_for_asking; /* nor, if it has awaited room, before others are asked once more */
 	struct evac_rejected *rejected;
 	size_t rejected_count;
 };
@@ -337,11 +339,13 @@ struct evac_others {
 	unsigned max; /* so many may be moved */
 	struct evac_fixed fixed[EVAC_FIXED_MAX]; /* and none of these */
 	size_t fixed_count;
+	bool is_asked_again; /* one of these soon, as it was refused once, for what may pass */
 };
 struct evac_refusal {
 	struct evac_fixed what;
 	uint64_t until_ms; /* on the loop's clock */
 	unsigned times;
+	bool is_lasting; /* the last one was for what its host's configuration or version says */
 };
 struct evac_making;
 /* CONFLICT: no other host takes guests; INTERNAL. */

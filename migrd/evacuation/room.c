@@ -86,7 +86,8 @@ static struct evac_refusal *add_refusal(struct evacuation *evac, const char *hos
 }
 
 /* UUID "": of all VMs of the host. */
-static void note_refusal(struct evacuation *evac, const char *host, const char *uuid)
+static void note_refusal(struct evacuation *evac, const char *host, const char *uuid,
+			 bool is_lasting)
 {
 	struct evac_refusal *refusal = find_refusal(evac, host, uuid);
 	uint64_t ms = REFUSED_MS;
@@ -96,6 +97,7 @@ static void note_refusal(struct evacuation *evac, const char *host, const char *
 	for (unsigned i = 0; i < refusal->times && ms < REFUSED_MAX_MS; i++)
 		ms *= 2;
 	refusal->times++;
+	refusal->is_lasting = is_lasting;
 	refusal->until_ms = loop_now_ms(evac->evacs->env.loop) + ms;
 }
 
@@ -116,9 +118,14 @@ void evac_rooms_others(const struct evacuation *evac, struct evac_others *ret)
 	*ret = (struct evac_others){ 0 };
 	if (count < evac->request->others_max)
 		ret->max = (unsigned)(evac->request->others_max - count);
-	for (size_t i = 0; i < evac->refusal_count; i++)
-		if (evac->refusals[i].until_ms > now_ms)
-			ret->fixed[ret->fixed_count++] = evac->refusals[i].what;
+	for (size_t i = 0; i < evac->refusal_count; i++) {
+		const struct evac_refusal *refusal = &evac->refusals[i];
+
+		if (refusal->until_ms <= now_ms)
+			continue;
+		ret->fixed[ret->fixed_count++] = refusal->what;
+		ret->is_asked_again |= ret->max && refusal->times == 1 && !refusal->is_lasting;
+	}
 }
 
 /* ---- a round ------------------------------------------------------------------------------- */
@@ -160,6 +167,7 @@ void evac_vm_await_room(struct evacuation *evac, struct evac_vm *vm,
 	const char *host = choice->to[0];
 	CLEANUP(free_charp) char *why = NULL;
 
+	vm->awaited_room = true;
 	if (evac_rooms_are_under_way(evac)) {
 		evac_vm_set_host(evac, vm, host);
 		evac_vm_set(evac, vm, EVAC_VM_WAITING, "waits until host '%s' has made room for it",
@@ -215,10 +223,11 @@ void evac_rooms_leave(struct evacuation *evac)
 
 /* ---- what a host answers ------------------------------------------------------------------- */
 
+/* IS_HOST: its host moves no guest for this one, as it is configured, or as old as it is. */
 static void room_failed(struct evacuation *evac, struct evac_room *room, bool is_host,
 			const char *why)
 {
-	note_refusal(evac, room->from, is_host ? "" : room->uuid);
+	note_refusal(evac, room->from, is_host ? "" : room->uuid, is_host);
 	set_room(evac, room, EVAC_ROOM_FAILED, why);
 }
 
@@ -247,7 +256,14 @@ static void take_silence(struct evacuation *evac, struct evac_room *room, const 
 		set_room(evac, room, (enum evac_room_state)room->state, why);
 		return;
 	}
-	note_refusal(evac, room->from, "");
+	note_refusal(evac, room->from, "", false);
+	set_room(evac, room, EVAC_ROOM_LEFT, why);
+}
+
+/* It has said yes, in words that are not understood: the order may stand there. */
+static void take_unknown(struct evacuation *evac, struct evac_room *room, const char *why)
+{
+	note_refusal(evac, room->from, "", true);
 	set_room(evac, room, EVAC_ROOM_LEFT, why);
 }
 
@@ -309,7 +325,7 @@ static void on_answer(void *data, struct json_object *obj, const struct err *err
 	else if (peer_back_reply_decode(obj, &reply, &bad))
 		take_answer(evac, room, &reply);
 	else
-		room_failed(evac, room, true, bad.msg);
+		take_unknown(evac, room, bad.msg);
 }
 
 static void ask(struct evacuation *evac, struct evac_room *room)

@@ -331,6 +331,46 @@ START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_fail
 }
 END_TEST
 
+/* ---- others that give no way ---------------------------------------------------------------- */
+
+static bool is_asked_again(struct evacuation *evac, const struct evac_refusal *refusal)
+{
+	struct evac_others others;
+
+	free(evac->refusals);
+	evac->refusals = xcalloc(EVAC_FIXED_MAX, sizeof(*evac->refusals));
+	evac->refusals[0] = *refusal;
+	evac->refusals[0].until_ms += loop_now_ms(rig.loop);
+	evac->refusal_count = 1;
+	evac_rooms_others(evac, &others);
+	return others.is_asked_again;
+}
+
+/* A guest is not stopped for what may be of the moment. */
+START_TEST(guest_is_stopped_only_if_who_could_give_way_has_refused_twice)
+{
+	struct evacuation *evac = add_evacuation("draining", VM_OF("waiting", ""));
+	struct evac_choice choice = { .becomes = EVAC_VM_STOPPING, .waits_for_asking = true };
+	char why[] = "no host has room";
+
+	evac->request->others_max = 1;
+	ck_assert(is_asked_again(evac, &(struct evac_refusal){ .until_ms = 1, .times = 1 }));
+	ck_assert(!is_asked_again(evac, &(struct evac_refusal){ .until_ms = 1, .times = 2 }));
+	ck_assert(!is_asked_again(evac, &(struct evac_refusal){ .until_ms = 0, .times = 1 }));
+	ck_assert(!is_asked_again(evac, &(struct evac_refusal){
+						.until_ms = 1, .times = 1, .is_lasting = true }));
+	evac->detail.rooms_used = 1; /* no more may be asked */
+	ck_assert(!is_asked_again(evac, &(struct evac_refusal){ .until_ms = 1, .times = 1 }));
+	choice.why = why;
+	evac->vms[0].awaited_room = true;
+	evac_vm_take_choice(evac, &evac->vms[0], &choice);
+	assert_said(&evac->vms[0], EVAC_VM_BLOCKED, "");
+	evac->vms[0].awaited_room = false; /* the room of others is of no matter */
+	evac_vm_take_choice(evac, &evac->vms[0], &choice);
+	assert_said(&evac->vms[0], EVAC_VM_STOPPING, "a");
+}
+END_TEST
+
 /* ---- VMs that were stopped --------------------------------------------------------------------
  */
 
@@ -560,6 +600,7 @@ Suite *suite(void)
 	tcase_add_test(tc, host_that_is_about_to_be_filled_is_not_drained);
 	tcase_add_test(tc, withdrawal_that_is_not_on_disk_is_not_said_to_be);
 	tcase_add_test(tc, entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed);
+	tcase_add_test(tc, guest_is_stopped_only_if_who_could_give_way_has_refused_twice);
 	tcase_add_test(tc, guest_that_cannot_be_started_again_is_an_error_of_the_whole);
 	tcase_add_test(tc, one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same);
 	tcase_add_test(tc, few_questions_at_a_time_go_to_a_host);
