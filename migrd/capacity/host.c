@@ -99,12 +99,21 @@ static void each_huge(const char *dir, unsigned node, struct host_memory_found *
 	closedir(list);
 }
 
+/* No more than there is memory: who sets no limit writes any large number. */
+static uint64_t pages_to_make(const char *dir, uint64_t kib, const struct host_memory_found *found)
+{
+	uint64_t may_make =
+		less(count_of(dir, "nr_overcommit_hugepages"), count_of(dir, "surplus_hugepages"));
+	uint64_t most = found->total_mib * 1024 / kib;
+
+	return may_make < most ? may_make : most;
+}
+
 static void add_huge(const char *dir, uint64_t kib, unsigned unused_node,
 		     struct host_memory_found *found)
 {
 	uint64_t all = count_of(dir, "nr_hugepages"), unused = count_of(dir, "free_hugepages");
-	uint64_t may_make =
-		less(count_of(dir, "nr_overcommit_hugepages"), count_of(dir, "surplus_hugepages"));
+	uint64_t may_make = pages_to_make(dir, kib, found);
 
 	(void)unused_node;
 	found->huge_total_mib += all * kib / 1024;

@@ -66,6 +66,23 @@ START_TEST(memory_is_told_with_all_sizes_of_huge_pages)
 }
 END_TEST
 
+/* A peer refuses all that is told by a host with more memory than there can be. */
+START_TEST(huge_pages_without_a_limit_are_no_more_than_memory)
+{
+	struct host_memory_found found;
+
+	put("meminfo", "MemTotal:       16384000 kB\n");
+	put("kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "512\n");
+	put("kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "100\n");
+	put("kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages",
+	    "18446744073709551615\n");
+	found = host_memory_look(&roots);
+	ck_assert_uint_eq(found.huge[0].total, 1024 + 16000);
+	ck_assert_uint_eq(found.huge[0].free, 200 + 16000);
+	ck_assert_uint_eq(found.huge_total_mib, 1024);
+}
+END_TEST
+
 /* Free huge pages are for guests, though the kernel does not count them as available. */
 START_TEST(what_others_use_is_memory_that_is_for_no_guest)
 {
@@ -173,6 +190,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, set_up, scratch_teardown);
 	tcase_add_test(tc, memory_is_told_with_all_sizes_of_huge_pages);
+	tcase_add_test(tc, huge_pages_without_a_limit_are_no_more_than_memory);
 	tcase_add_test(tc, what_others_use_is_memory_that_is_for_no_guest);
 	tcase_add_test(tc, missing_or_strange_files_tell_nothing);
 	tcase_add_test(tc, use_is_what_ran);
