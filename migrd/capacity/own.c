@@ -297,13 +297,30 @@ struct snapshot *own_look(struct own *own)
 /* ---- as text -----------------------------------------------------------------------------------
  */
 
+/* A reader takes 10,000 values in all (json_limits_default): the host has some 400 at most, a guest
+ * as many as this, and each of its bounds an object with two members. */
+#define PAGE_VALUES  9500
+#define GUEST_VALUES 64
+#define BOUND_VALUES 3
+
+static size_t values_of(const struct snapshot_vm *vm)
+{
+	return GUEST_VALUES + BOUND_VALUES * vm->bounds.count;
+}
+
 static size_t page_end(const struct snapshot *snapshot, size_t from)
 {
-	size_t bytes = 0, at = from;
+	size_t bytes = 0, values = 0, at = from;
 
-	while (at < snapshot->vm_count && at < from + CAPACITY_PAGE_VMS &&
-	       (at == from || bytes + strlen(snapshot->vms[at].text) < CAPACITY_PAGE_MAX))
-		bytes += strlen(snapshot->vms[at++].text) + 1;
+	for (; at < snapshot->vm_count && at < from + CAPACITY_PAGE_VMS; at++) {
+		const struct snapshot_vm *vm = &snapshot->vms[at];
+
+		bytes += strlen(vm->text);
+		values += values_of(vm);
+		if (at > from && (bytes >= CAPACITY_PAGE_MAX || values > PAGE_VALUES))
+			break;
+		bytes++;
+	}
 	return at;
 }
 
