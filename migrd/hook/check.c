@@ -77,6 +77,10 @@ static void run_reading(struct work *work)
 		hook_files_end(reading->dir, reading->id, &reading->end, &reading->err);
 	if (!reading->has_ended && hook_files_runner(reading->dir, reading->id, &runner, &err))
 		hook_cut_blocking(reading->dir, reading->id, runner.id, &reading->end);
+	/* Not NOT_FOUND, which says that this host has no such hook. */
+	if (!reading->has_ended && reading->err.code == ERR_NOT_FOUND)
+		err_set(&reading->err, ERR_CONFLICT,
+			"migrd-hook has ended without a word, and only_if was ended then");
 	hook_files_remove(reading->dir, reading->id);
 }
 

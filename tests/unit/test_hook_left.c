@@ -111,7 +111,7 @@ START_TEST(only_if_whose_runner_was_killed_is_ended_and_its_files_are_gone)
 	}
 	while (!answers)
 		loop_run(rig.loop);
-	ck_assert_int_ne(answer.code, ERR_NONE);
+	ck_assert_int_eq(answer.code, ERR_CONFLICT);
 	ck_assert(!lives("program"));
 	ck_assert(!lives("child"));
 	ck_assert_int_eq(rmdir(rig_path("hooks")), 0);
