@@ -117,9 +117,9 @@ void machine_retire(struct machine *machine);
 /* The machine is not found any more.  A record under way is still written, but nobody is told. */
 void machine_fini(struct machine *machine);
 /* NULL: there is none. */
+struct machine *machines_find(const struct machines *machines, const char *id);
 /* A row that was loaded has this end; 0: none. */
 void machines_note_end(struct machines *machines, int64_t ended_ms);
-struct machine *machines_find(const struct machines *machines, const char *id);
 /* How often this process has brought one of MACHINES, which all have the same type, to STATE; one
  * that a restart has found in it does not count. */
 uint64_t machines_entered(const struct machines *machines, unsigned state);
