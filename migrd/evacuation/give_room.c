@@ -137,6 +137,12 @@ static void on_known(void *data)
 	free(known);
 }
 
+/* It has ended, and not by its own move: what has become of its guest since tells more. */
+static bool was_in_vain(const struct queue_entry *entry)
+{
+	return queue_is_final(entry) && strcmp(queue_row(entry)->state, "done") != 0;
+}
+
 /* Its guest has gone, so it is on disk. */
 static void tell_known(struct evacuations *evacs, const struct queue_entry *entry,
 		       queue_done_fn *done, void *data)
@@ -179,7 +185,10 @@ void evacuations_make_room(struct evacuations *evacs, const struct evacuation_ro
 	known = queue_find_key(evacs->env.queue, key);
 	if (known && strcmp(queue_row(known)->vm_uuid, wish->room->uuid) != 0)
 		known = NULL;
-	if (known && !is_here) {
+	if (known && !is_here && was_in_vain(known)) {
+		(void)evac_give_check(evacs, wish->room->uuid, vm, &err);
+		evac_give_refuse(evacs, &err, done, data);
+	} else if (known && !is_here) {
 		tell_known(evacs, known, done, data);
 	} else if (known) {
 		order(evacs, wish, vm, key, done, data);
