@@ -2,6 +2,7 @@
 /* The routes of the fleet, and what this host tells of its own. */
 #include "api/fleet.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -171,19 +172,47 @@ static bool wants_move(const struct http_request *req, const struct move *move)
 	       !(http_query(req, "state") && move_is_final(move));
 }
 
+/* Newest first by their ids.  The list of moves is in the order in which this host has heard of
+ * them, which is another one: a move to here has its id before it is offered, and by the clock of
+ * its source. */
+static int compare_ids(const void *a, const void *b)
+{
+	return strcmp(move_row(*(const struct move *const *)b)->id,
+		      move_row(*(const struct move *const *)a)->id);
+}
+
+/* The moves that are wanted, in order; the caller frees the list. */
+static struct move **gather_moves(const struct api *api, const struct http_request *req,
+				  const char *from, size_t *ret_count)
+{
+	struct move **list;
+	size_t count = 0;
+
+	for (struct move *move = moves_first(api->moves); move; move = move_next(move))
+		count++;
+	list = xcalloc(count + 1, sizeof(*list));
+	count = 0;
+	for (struct move *move = moves_first(api->moves); move; move = move_next(move))
+		if ((!from || strcmp(move_row(move)->id, from) <= 0) && wants_move(req, move))
+			list[count++] = move;
+	qsort(list, count, sizeof(*list), compare_ids);
+	*ret_count = count;
+	return list;
+}
+
 static void add_moves(struct api *api, const struct http_request *req, const char *from,
 		      struct fleet_page *page)
 {
+	size_t count;
+	struct move **list = gather_moves(api, req, from, &count);
 	struct fleet_move item;
 	bool has_room = true;
 
-	for (struct move *move = moves_first(api->moves); move && has_room;
-	     move = move_next(move)) {
-		if ((from && strcmp(move_row(move)->id, from) > 0) || !wants_move(req, move))
-			continue;
-		show_move(api, move, &item);
+	for (size_t i = 0; i < count && has_room; i++) {
+		show_move(api, list[i], &item);
 		has_room = fleet_page_add(page, fleet_move_fields, &item);
 	}
+	free(list);
 }
 
 /* ---- hosts ------------------------------------------------------------------------- */

@@ -158,6 +158,23 @@ class FleetTest(SystemTest):
         uuid_ = self.b.vm("demo")["uuid"]
         self.assertIn(" b ", self.a.migrctl("vm", "find", uuid_).stdout)
 
+    # A move has its id before its destination hears of it, which may have begun another meanwhile.
+    def test_moves_both_ways_at_once_are_in_order(self):
+        guests = [self.world.guest(name, area=0) for name in ("one", "two", "three", "four")]
+        ways = [(self.a, self.b), (self.b, self.a)] * 2
+        for guest, (source, _) in zip(guests, ways):
+            guest.start(source)
+        moves = [(source, self.world.begin_move(guest, source, destination)["id"])
+                 for guest, (source, destination) in zip(guests, ways)]
+        for source, move in moves:
+            self.world.wait_state(source, move, "done")
+        for limit in (1000, 3):
+            items, hosts, _ = self.pages(f"/v1/fleet/moves?limit={limit}", self.c)
+            self.assertEqual({}, {h: said for h, said in hosts.items() if not said["answered"]})
+            found = [item["id"] for item in items]
+            self.assertEqual(sorted(found, reverse=True), found)
+            self.assertEqual(sorted([move for _, move in moves] * 2), sorted(found))
+
     def test_silent_and_older_hosts_are_named(self):
         self.define(self.b, "one")
         self.assertEqual(4, self.a.migrctl("vm", "find", "two", check=False).returncode)
