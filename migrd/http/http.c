@@ -161,6 +161,7 @@ static void init_lock(struct http_server *server)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&server->lock, NULL);
+	pthread_mutex_init(&server->count_lock, NULL);
 	pthread_cond_init(&server->exchange_ended, &attr);
 	pthread_condattr_destroy(&attr);
 }
@@ -285,11 +286,11 @@ static void end_exchanges(struct http_server *server)
 	http_streams_end_all(server);
 	pthread_mutex_unlock(&server->lock);
 	http_websockets_end_all(server);
-	pthread_mutex_lock(&server->lock);
+	pthread_mutex_lock(&server->count_lock);
 	while (server->exchange_count &&
-	       pthread_cond_timedwait(&server->exchange_ended, &server->lock, &until) == 0)
+	       pthread_cond_timedwait(&server->exchange_ended, &server->count_lock, &until) == 0)
 		;
-	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_unlock(&server->count_lock);
 }
 
 static void stop_daemons(struct http_server *server)
@@ -320,6 +321,7 @@ void http_server_free(struct http_server *server)
 	free(server->socket_path);
 	tls_live_unref(server->tls);
 	pthread_cond_destroy(&server->exchange_ended);
+	pthread_mutex_destroy(&server->count_lock);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
 }

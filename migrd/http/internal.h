@@ -11,7 +11,9 @@
  * A suspended connection never ends by itself (the library does not look at
  * it), so its exchange is there for as long as the loop holds the request.
  *
- * Lock order: server->lock before the library's own locks.
+ * Lock order: server->lock before the library's own locks, and those before server->count_lock:
+ * the library holds one when it says that a WebSocket's exchange has ended
+ * (http_on_completed()).
  */
 #ifndef MIGRD_HTTP_INTERNAL_H
 #define MIGRD_HTTP_INTERNAL_H
@@ -106,6 +108,7 @@ struct http_exchange {
 	struct http_request *req; /* while it is being read */
 	bool is_begun;
 	bool is_http_1_0;
+	bool is_upgraded; /* it is a WebSocket's, or its connection was closed in place of that */
 	struct strbuf body;
 	size_t body_bytes;
 	struct http_content content; /* once there is an answer */
@@ -200,7 +203,9 @@ struct http_server {
 	struct noise *noise[HTTP_NOISE_COUNT];
 
 	pthread_mutex_t lock;
-	pthread_cond_t exchange_ended;
+	pthread_mutex_t count_lock;
+	pthread_cond_t exchange_ended; /* with count_lock */
+	unsigned exchange_count;       /* under it */
 	struct tls_live *tls; /* of new connections */
 	struct http_inbox inbox;
 	struct http_request_list held;
@@ -208,7 +213,6 @@ struct http_server {
 	struct http_websocket_list websockets; /* the loop alone adds and removes */
 	struct http_conn_list incomplete; /* by deadline */
 	struct http_shares shares;
-	unsigned exchange_count;
 	uint64_t accepted_count; /* connections since the start */
 	bool is_stopping;
 	bool is_reaper_armed, is_reaper_wanted;
@@ -352,7 +356,7 @@ void http_heartbeat_run(void *data);
 
 /* ---- http/websocket.c -------------------------------------------------- */
 
-/* The library's thread: the request of a WebSocket, and what followed, is over. */
+/* The library's thread: the request of a WebSocket is over before it was one. */
 void http_websocket_exchange_ended(struct http_exchange *ex);
 /* Loop: takes what the library has handed over, and ends what ended before that. */
 void http_websockets_run(struct http_server *server);

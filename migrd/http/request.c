@@ -31,9 +31,9 @@ void *http_on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 	req->path = xstrndup(uri, path_len);
 	req->raw_query = xstrdup(uri + path_len + (uri[path_len] == '?'));
 	http_conn_request_begins(ex->conn);
-	pthread_mutex_lock(&server->lock);
+	pthread_mutex_lock(&server->count_lock);
 	server->exchange_count++;
-	pthread_mutex_unlock(&server->lock);
+	pthread_mutex_unlock(&server->count_lock);
 	return ex;
 }
 
@@ -371,6 +371,18 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 	return result;
 }
 
+static void let_go_of_exchange(struct http_exchange *ex)
+{
+	http_conn_request_complete(ex->conn);
+	ex->conn->is_idle = true;
+	if (ex->stream)
+		http_stream_client_gone(ex->stream);
+	http_websocket_exchange_ended(ex);
+}
+
+/* Of one that was upgraded the library tells while it holds the lock that MHD_resume_connection()
+ * takes, which the loop calls with ours: so ours is not taken here then.  Its WebSocket has let go
+ * of it before. */
 void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
 		       enum MHD_RequestTerminationCode code)
 {
@@ -382,19 +394,16 @@ void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_
 	*con_cls = NULL;
 	if (!ex)
 		return;
-	http_conn_request_complete(ex->conn);
-	ex->conn->is_idle = true;
-	if (ex->stream)
-		http_stream_client_gone(ex->stream);
-	http_websocket_exchange_ended(ex);
+	if (!ex->is_upgraded)
+		let_go_of_exchange(ex);
 	if (ex->content.response)
 		MHD_destroy_response(ex->content.response);
 	if (ex->req)
 		http_request_free(ex->req);
 	strbuf_fini(&ex->body);
-	pthread_mutex_lock(&server->lock);
+	free(ex);
+	pthread_mutex_lock(&server->count_lock);
 	server->exchange_count--;
 	pthread_cond_signal(&server->exchange_ended);
-	pthread_mutex_unlock(&server->lock);
-	free(ex);
+	pthread_mutex_unlock(&server->count_lock);
 }

@@ -84,6 +84,14 @@ bool http_websocket_is_asked(struct http_request *req, struct err *err)
 /* ---- the library's side ------------------------------------------------------------------------
  */
 
+/* The lock is held. */
+static void let_go(struct http_exchange *ex)
+{
+	if (ex->websocket)
+		ex->websocket->exchange = NULL;
+	ex->websocket = NULL;
+}
+
 /* Nothing is handed over to a server that ends. */
 static void on_upgraded(void *cls, struct MHD_Connection *connection, void *con_cls,
 			const char *extra_in, size_t extra_in_size, MHD_socket sock,
@@ -95,12 +103,15 @@ static void on_upgraded(void *cls, struct MHD_Connection *connection, void *con_
 	bool is_taken;
 
 	(void)connection;
+	ex->is_upgraded = true;
 	pthread_mutex_lock(&server->lock);
 	is_taken = ex->websocket && !server->is_stopping;
 	if (is_taken) {
 		ws->fd = sock;
 		ws->handle = handle;
 		strbuf_add(&ws->early, extra_in, extra_in_size);
+	} else {
+		let_go(ex);
 	}
 	pthread_mutex_unlock(&server->lock);
 	if (is_taken)
@@ -114,9 +125,7 @@ void http_websocket_exchange_ended(struct http_exchange *ex)
 	struct http_server *server = ex->conn->server;
 
 	pthread_mutex_lock(&server->lock);
-	if (ex->websocket)
-		ex->websocket->exchange = NULL;
-	ex->websocket = NULL;
+	let_go(ex);
 	pthread_mutex_unlock(&server->lock);
 	http_wake(server);
 }

@@ -10,6 +10,7 @@
 
 #include "api/hello.h"
 #include "base/mem.h"
+#include "http/websocket.h"
 #include "tls/identity.h"
 
 #define PATIENCE_S 10
@@ -81,6 +82,29 @@ static void on_events(struct http_request *req, void *data)
 
 	rig->streams[rig->stream_count++] = http_stream_begin(req, on_stream_closed, rig);
 	sem_post(&rig->stream_added);
+}
+
+static void on_socket_received(void *data, const void *bytes, size_t len)
+{
+	(void)data, (void)bytes, (void)len;
+}
+
+static void on_socket_sent(void *data)
+{
+	(void)data;
+}
+
+static void on_socket(struct http_request *req, void *data)
+{
+	static const struct http_websocket_callbacks callbacks = { on_socket_received,
+								   on_socket_sent,
+								   on_stream_closed };
+	struct err err;
+
+	if (http_websocket_is_asked(req, &err))
+		http_websocket_begin(req, &callbacks, data);
+	else
+		http_reply_err(req, &err);
 }
 
 static void on_hello(struct http_request *req, void *data)
@@ -237,6 +261,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/v1/hold", HTTP_ROLE_VIEWER, on_hold, .summary = "waits" },
 	{ "GET", "/v1/events", HTTP_ROLE_VIEWER, on_events, .is_stream = true,
 	  .summary = "events" },
+	{ "GET", "/v1/socket", HTTP_ROLE_VIEWER, on_socket, .summary = "both ways" },
 	{ "GET", "/healthz", HTTP_ROLE_NONE, on_health, .summary = "alive" },
 	{ "POST", "/peer/v1/hello", HTTP_ROLE_PEER, on_hello, .summary = "hello",
 	  .handler_checks_body = true },

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "tests/lib/http_case.h"
 
@@ -367,6 +368,76 @@ START_TEST(server_freed_ends_streams)
 }
 END_TEST
 
+/* ---- WebSockets ----------------------------------------------------------- */
+
+/* A WebSocket by the UNIX socket, whose writes do not block. */
+static int open_socket(void)
+{
+	static const char request[] = "GET /v1/socket HTTP/1.1\r\nHost: migrd\r\n"
+				      "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+				      "Sec-WebSocket-Version: 13\r\n"
+				      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	char answer[512] = "";
+	size_t len = 0;
+	struct err err;
+	int fd;
+
+	ck_assert_msg(unix_connect(rig.socket_path, SOCK_STREAM, &fd, &err), "%s", err.msg);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+	ck_assert_int_eq(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+	while (!strstr(answer, "\r\n\r\n")) {
+		ssize_t n = read(fd, answer + len, sizeof(answer) - 1 - len);
+
+		ck_assert_int_gt(n, 0);
+		len += (size_t)n;
+	}
+	ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 101 "));
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+static void *open_and_close(void *data)
+{
+	(void)data;
+	for (int i = 0; i < 500; i++)
+		close(open_socket());
+	return NULL;
+}
+
+static void *ask_much(void *data)
+{
+	static const char request[] = "GET /v1/things/x HTTP/1.1\r\nHost: migrd\r\n\r\n";
+	char answer[1024];
+	struct err err;
+	int fd;
+
+	(void)data;
+	ck_assert_msg(unix_connect(rig.socket_path, SOCK_STREAM, &fd, &err), "%s", err.msg);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+	for (int i = 0; i < 3000; i++) {
+		ck_assert_int_eq(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+		ck_assert_int_gt(read(fd, answer, sizeof(answer)), 0);
+	}
+	close(fd);
+	return NULL;
+}
+
+/* The library's thread lets go of WebSockets while the loop answers others. */
+START_TEST(websockets_end_beside_requests)
+{
+	pthread_t threads[12];
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		void *(*fn)(void *data) = i % 2 ? open_and_close : ask_much;
+
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, fn, NULL), 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	check_alive();
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("http_conns");
@@ -385,6 +456,7 @@ Suite *suite(void)
 	tcase_add_test(plain, request_held_client_gone_is_survived);
 	tcase_add_test(plain, event_reaches_all_watchers);
 	tcase_add_test(plain, watcher_too_slow_is_cut);
+	tcase_add_test(plain, websockets_end_beside_requests);
 	suite_add_tcase(s, plain);
 
 	tcase_add_unchecked_fixture(hasty, make_pki, remove_pki);
