@@ -22,6 +22,11 @@
 #define GOODBYE_MS 2000
 /* What is read in one turn of the loop. */
 #define TURN_BYTES HTTP_WEBSOCKET_MESSAGE_MAX
+/* Memory that a message takes beside its bytes, roughly: a guest may write them one by one. */
+#define MESSAGE_COST 128
+/* Each ping makes an answer, which its sender need not read: with more of them to be sent nothing
+ * is read. */
+#define ANSWERS_MAX 64
 
 struct http_websocket {
 	struct http_server *server;
@@ -32,6 +37,7 @@ struct http_websocket {
 	struct loop_timer *goodbye;
 	bool is_paused, is_in_use, is_over;
 	size_t read_bytes; /* in this turn */
+	size_t answers;    /* to pings, that wait to be sent */
 	/* under server->lock */
 	struct http_exchange *exchange; /* NULL: it has ended */
 	struct http_conn *conn;
@@ -149,6 +155,12 @@ static ssize_t failed(wslay_event_context_ptr frames)
 	return -1;
 }
 
+/* What is there already is read to its end: a turn has at most 4 KiB of it. */
+static bool has_enough(const struct http_websocket *ws)
+{
+	return ws->read_bytes >= TURN_BYTES || ws->answers > ANSWERS_MAX;
+}
+
 static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *buf, size_t len, int flags,
 		       void *data)
 {
@@ -158,8 +170,8 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *buf, size_t len,
 	(void)flags;
 	if (ws->early.len)
 		return take_early(ws, buf, len);
-	n = ws->read_bytes < TURN_BYTES ? recv(ws->fd, buf, len, 0) : (ssize_t)-1;
-	if (ws->read_bytes >= TURN_BYTES)
+	n = has_enough(ws) ? (ssize_t)-1 : recv(ws->fd, buf, len, 0);
+	if (has_enough(ws))
 		errno = EAGAIN;
 	else if (n == 0)
 		errno = ECONNRESET;
@@ -185,6 +197,8 @@ static void on_message(wslay_event_context_ptr frames,
 	struct http_websocket *ws = data;
 
 	(void)frames;
+	if (arg->opcode == WSLAY_PING)
+		ws->answers++;
 	if (ws->cb && !wslay_is_ctrl_frame(arg->opcode))
 		ws->cb->received(ws->data, arg->msg, arg->msg_length);
 }
@@ -254,11 +268,22 @@ static void watch(struct http_websocket *ws)
 {
 	unsigned events = 0;
 
-	if (wslay_event_want_read(ws->frames) && !ws->is_paused)
+	if (wslay_event_want_read(ws->frames) && !ws->is_paused && ws->answers <= ANSWERS_MAX)
 		events |= LOOP_READ;
 	if (wslay_event_want_write(ws->frames))
 		events |= LOOP_WRITE;
 	loop_watch_set(ws->watch, events);
+}
+
+/* Answers to pings go before all but what is half sent. */
+static bool send_some(struct http_websocket *ws)
+{
+	size_t before = wslay_event_get_queued_msg_count(ws->frames), sent;
+	bool ok = wslay_event_send(ws->frames) == 0;
+
+	sent = before - wslay_event_get_queued_msg_count(ws->frames);
+	ws->answers -= sent < ws->answers ? sent : ws->answers;
+	return ok;
 }
 
 /* Callbacks may close it, so it is freed at the end only. */
@@ -271,7 +296,7 @@ static void on_io(void *data, unsigned ready)
 	ws->read_bytes = 0;
 	if ((ready & LOOP_READ) && wslay_event_recv(ws->frames) != 0)
 		ws->is_over = true;
-	if (!ws->is_over && wslay_event_want_write(ws->frames) && wslay_event_send(ws->frames) != 0)
+	if (!ws->is_over && wslay_event_want_write(ws->frames) && !send_some(ws))
 		ws->is_over = true;
 	if (!ws->is_over && ws->cb && had_more && !wslay_event_want_write(ws->frames))
 		ws->cb->sent(ws->data);
@@ -343,7 +368,8 @@ void http_websocket_send(struct http_websocket *ws, const void *bytes, size_t le
 
 size_t http_websocket_unsent(const struct http_websocket *ws)
 {
-	return wslay_event_get_queued_msg_length(ws->frames);
+	return wslay_event_get_queued_msg_length(ws->frames) +
+	       wslay_event_get_queued_msg_count(ws->frames) * MESSAGE_COST;
 }
 
 void http_websocket_pause(struct http_websocket *ws, bool paused)
@@ -418,7 +444,8 @@ bool http_websockets_heartbeat(struct http_server *server)
 			tell_closed(ws);
 			http_websocket_close(ws, HTTP_WEBSOCKET_POLICY,
 					     "the certificate has expired");
-		} else {
+		} else if (!wslay_event_want_write(ws->frames)) {
+			/* What waits to be sent finds out as well whether the client is there. */
 			queue(ws, WSLAY_PING, "", 0);
 		}
 	}

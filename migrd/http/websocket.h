@@ -37,7 +37,8 @@ struct http_websocket *http_websocket_begin(struct http_request *req,
 					    const struct http_websocket_callbacks *cb, void *data);
 /* Sends a binary message; what cannot go at once waits, without a limit: see sent(). */
 void http_websocket_send(struct http_websocket *ws, const void *bytes, size_t len);
-size_t http_websocket_unsent(const struct http_websocket *ws); /* bytes that wait */
+/* Bytes that wait, with what each message costs beside its own. */
+size_t http_websocket_unsent(const struct http_websocket *ws);
 /* While PAUSED nothing is received. */
 void http_websocket_pause(struct http_websocket *ws, bool paused);
 /* Lets go of it: it is ended with a code and a reason of 123 bytes at most.  No callback follows.

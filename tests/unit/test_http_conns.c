@@ -396,6 +396,40 @@ static int open_socket(void)
 	return fd;
 }
 
+#define PING       "\x89\x80mask"
+#define PING_BYTES (sizeof(PING) - 1)
+#define FLOOD_MAX  (8u << 20)
+
+/* Each ping makes an answer: a client that reads none must not fill the daemon's memory. */
+START_TEST(websocket_pinged_by_one_who_reads_nothing_is_not_read)
+{
+	int fd = open_socket();
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+	char pings[100 * PING_BYTES];
+	size_t sent = 0;
+
+	for (size_t i = 0; i < sizeof(pings); i++)
+		pings[i] = PING[i % PING_BYTES];
+	while (sent < FLOOD_MAX && poll(&room, 1, 500) > 0) {
+		size_t at = sent % sizeof(pings);
+		ssize_t n = write(fd, pings + at, sizeof(pings) - at);
+
+		ck_assert_int_gt(n, 0);
+		sent += (size_t)n;
+	}
+	ck_assert_uint_lt(sent, FLOOD_MAX);
+	/* It goes on when the answers are taken. */
+	while (poll(&room, 1, 0) == 0) {
+		struct pollfd answers = { .fd = fd, .events = POLLIN };
+
+		ck_assert_int_gt(poll(&answers, 1, 10000), 0);
+		ck_assert_int_gt(read(fd, pings, sizeof(pings)), 0);
+	}
+	close(fd);
+	rig_wait(&rig.stream_closed);
+}
+END_TEST
+
 static void *open_and_close(void *data)
 {
 	(void)data;
@@ -456,6 +490,7 @@ Suite *suite(void)
 	tcase_add_test(plain, request_held_client_gone_is_survived);
 	tcase_add_test(plain, event_reaches_all_watchers);
 	tcase_add_test(plain, watcher_too_slow_is_cut);
+	tcase_add_test(plain, websocket_pinged_by_one_who_reads_nothing_is_not_read);
 	tcase_add_test(plain, websockets_end_beside_requests);
 	suite_add_tcase(s, plain);
 
