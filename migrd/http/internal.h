@@ -297,6 +297,9 @@ enum MHD_Result http_on_access(void *cls, struct MHD_Connection *connection, con
 void http_on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
 		       enum MHD_RequestTerminationCode code);
 
+/* The request is not a browser's, or the page that makes it is this server's own. */
+bool http_is_own_origin(const struct http_request *req);
+
 /* ---- http/reply.c ------------------------------------------------------ */
 
 void http_request_free(struct http_request *req);

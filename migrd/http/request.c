@@ -118,6 +118,26 @@ static bool check_caller(struct http_exchange *ex, struct err *err)
 		       http_role_name(req->role), http_role_name(req->route->role));
 }
 
+/* A browser sends the user's certificate for any page, and says which page's script asks; a page
+ * without TLS may be anybody's. */
+bool http_is_own_origin(const struct http_request *req)
+{
+	const char *origin = http_header(req, "Origin"), *host = http_header(req, "Host");
+	const char *rest = origin ? strstr(origin, "://") : NULL;
+	bool is_local = req->uid >= 0;
+
+	return !origin || (rest && host && strcasecmp(rest + strlen("://"), host) == 0 &&
+			   (is_local || strncasecmp(origin, "https:", strlen("https:")) == 0));
+}
+
+/* A POST without a body is one that any page may send.  What only reads is not for others to see:
+ * no answer allows it. */
+static bool check_origin(const struct http_request *req, struct err *err)
+{
+	return strcmp(req->route->method, "GET") == 0 || http_is_own_origin(req) ||
+	       err_set(err, ERR_FORBIDDEN, "a page of another origin may not change anything here");
+}
+
 static bool check_body_header(const struct http_request *req, struct err *err)
 {
 	if (!has_body(req))
@@ -242,7 +262,7 @@ static enum MHD_Result begin(struct http_exchange *ex, const char *method)
 	ex->is_begun = true;
 	req->method = xstrdup(method);
 	if (!read_header(ex, &err) || !find_route(ex, &err) || !check_caller(ex, &err) ||
-	    !check_protocol(req, &err) || !check_body_header(req, &err))
+	    !check_origin(req, &err) || !check_protocol(req, &err) || !check_body_header(req, &err))
 		refuse(ex, 0, &err);
 	else
 		check_query(ex);

@@ -54,15 +54,6 @@ static bool has_word(const char *header, const char *word)
 	return header && strcasestr(header, word);
 }
 
-/* A browser sends the user's certificate for any page, and says which page's script asks. */
-static bool is_own_origin(struct http_request *req)
-{
-	const char *origin = http_header(req, "Origin"), *host = http_header(req, "Host");
-	const char *rest = origin ? strstr(origin, "://") : NULL;
-
-	return !origin || (rest && host && strcasecmp(rest + 3, host) == 0);
-}
-
 bool http_websocket_is_asked(struct http_request *req, struct err *err)
 {
 	const char *key = http_header(req, "Sec-WebSocket-Key");
@@ -81,7 +72,7 @@ bool http_websocket_is_asked(struct http_request *req, struct err *err)
 			       "a WebSocket needs `Sec-WebSocket-Version: 13' and a "
 			       "`Sec-WebSocket-Key' of %d characters",
 			       TLS_WEBSOCKET_KEY_CHARS);
-	if (!is_own_origin(req))
+	if (!http_is_own_origin(req))
 		return err_set(err, ERR_FORBIDDEN,
 			       "a page of another origin may not open this WebSocket");
 	return true;

@@ -187,6 +187,31 @@ START_TEST(host_missing_or_doubled_is_refused)
 }
 END_TEST
 
+#define POST(header) "POST /v1/boxes HTTP/1.1\r\nHost: a:1\r\n" header "Content-Length: 0\r\n\r\n"
+static const struct {
+	const char *text, *status;
+} origins[] = {
+	{ POST(""), " 201 " },
+	{ POST("Origin: https://a:1\r\n"), " 201 " },
+	{ POST("Origin: https://A:1\r\n"), " 201 " },
+	{ POST("Origin: http://a:1\r\n"), " 403 " },
+	{ POST("Origin: https://a\r\n"), " 403 " },
+	{ POST("Origin: https://elsewhere.example\r\n"), " 403 " },
+	{ POST("Origin: null\r\n"), " 403 " },
+	{ "GET /healthz HTTP/1.1\r\nHost: a:1\r\nOrigin: null\r\n\r\n", " 200 " },
+};
+
+/* Any page may have the user's browser send a POST without a body, with his certificate. */
+START_TEST(page_of_another_origin_changes_nothing)
+{
+	struct raw raw;
+
+	raw_open(&raw, &rig, "olga");
+	expect_on(&raw, origins[_i].text, origins[_i].status);
+	raw_close(&raw);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("http_roles");
@@ -203,6 +228,7 @@ Suite *suite(void)
 	tcase_add_test(plain, local_socket_is_admin);
 	tcase_add_test(plain, certificate_ends_on_an_open_connection_next_request_is_refused);
 	tcase_add_test(plain, authority_replaced_open_connection_is_refused);
+	tcase_add_loop_test(plain, page_of_another_origin_changes_nothing, 0, ARRAY_LEN(origins));
 	tcase_add_loop_test(plain, host_missing_or_doubled_is_refused, 0, ARRAY_LEN(hosts));
 	suite_add_tcase(s, plain);
 	return s;
