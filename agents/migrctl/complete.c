@@ -29,11 +29,12 @@ struct source {
 	const char *path, *member; /* of a list of the daemon */
 };
 
-/* The shell splits words at blanks, and a name of the daemon may hold anything. */
+/* The shell expands what it is given, "<(command)" too, and a daemon may tell anything: only
+ * what means itself there is offered. */
 static void add_word(struct strbuf *text, const char *word)
 {
 	for (const char *c = word; *c; c++)
-		if (!isgraph((unsigned char)*c) || strchr("'\"\\`$", *c))
+		if (!isalnum((unsigned char)*c) && !strchr("._:/%+,=-", *c))
 			return;
 	if (*word)
 		strbuf_addf(text, "%s\n", word);
