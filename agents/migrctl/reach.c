@@ -216,7 +216,7 @@ static struct client *client_of_peer(const struct reach *reach, const char *addr
 	peer.config.host = address;
 	peer.config.host_id = reach->peer;
 	peer.config.faults = faults;
-	if (find_files(&peer, globals->context, err))
+	if (find_files(&peer, first(globals->context, variable("MIGRD_CONTEXT")), err))
 		client = client_new(&peer.config, err);
 	reach_fini(&peer);
 	return client;
