@@ -81,6 +81,13 @@ static void take_input(struct session *session)
 /* ---- the console
  * --------------------------------------------------------------------------------- */
 
+/* What comes from a file waits there for a guest that does not read; Ctrl-] is always seen. */
+static bool wants_input(const struct session *session)
+{
+	return session->has_input &&
+	       (session->is_terminal || !(client_websocket_events(session->ws) & POLLOUT));
+}
+
 /* The end of the input is not the end: what the guest answers to it is still to be seen. */
 static bool serve(struct session *session, struct err *err)
 {
@@ -88,7 +95,7 @@ static bool serve(struct session *session, struct err *err)
 		struct pollfd fds[] = {
 			{ client_websocket_fd(session->ws), client_websocket_events(session->ws),
 			  0 },
-			{ session->has_input ? STDIN_FILENO : -1, POLLIN, 0 },
+			{ wants_input(session) ? STDIN_FILENO : -1, POLLIN, 0 },
 		};
 
 		if (session->is_left || session->is_output_broken)
