@@ -123,7 +123,7 @@ static void answer_again(struct http_request *req, const struct answer *answer)
 	} else if (!row->body && row->status != 204) {
 		err_set(&err, ERR_CONFLICT,
 			"Idempotency-Key: the request was done, and answered with %lld; its answer "
-			"was too long to be kept: GET what it is about",
+			"was too long to be kept, or may hold secrets: GET what it is about",
 			(long long)row->status);
 		http_reply_err(req, &err);
 	} else {
@@ -190,7 +190,7 @@ static void on_answer(void *data, struct http_request *req, const struct http_no
 	step->req = req;
 	answer->is_under_way = false;
 	answer->row.status = noted->status;
-	if (noted->len && noted->len <= ANSWER_BODY_MAX)
+	if (noted->len && noted->len <= ANSWER_BODY_MAX && !http_is_private(req))
 		answer->row.body = xstrndup(noted->text, noted->len);
 	commit(step->answers, store_put_answer(&answer->row), on_noted, step);
 }

@@ -128,24 +128,25 @@ static struct console *console_of(const struct consoles *consoles, const char *v
 	return NULL;
 }
 
-/* Who has it now lets it go. */
-static bool take_over(const struct consoles *consoles, const struct vm *vm,
-		      struct http_request *req, bool take, struct err *err)
+/* OTHER has it now; NULL: nobody. */
+static bool may_open(const struct consoles *consoles, const struct vm *vm,
+		     const struct console *other, bool take, struct err *err)
 {
-	struct console *other = console_of(consoles, vm_uuid(vm));
-	char why[128];
-
 	if (!other)
 		return consoles->count < CONSOLES_MAX ||
 		       err_set(err, ERR_UNAVAILABLE, "%u consoles are open on this host",
 			       CONSOLES_MAX);
-	if (!take)
-		return err_set(err, ERR_CONFLICT,
+	return take || err_set(err, ERR_CONFLICT,
 			       "'%s' has the console of VM '%s' open: wait, or take it away (take)",
 			       other->caller, vm_name(vm));
+}
+
+static void take_away(struct console *other, struct http_request *req)
+{
+	char why[128];
+
 	snprintf(why, sizeof(why), "'%s' has taken the console", http_caller_name(req));
 	end(other, HTTP_WEBSOCKET_POLICY, why);
-	return true;
 }
 
 static bool connect_guest(struct vm *vm, int *ret_fd, struct err *err)
@@ -159,12 +160,15 @@ static bool connect_guest(struct vm *vm, int *ret_fd, struct err *err)
 bool console_open(struct consoles *consoles, struct vm *vm, struct http_request *req, bool take,
 		  struct err *err)
 {
+	struct console *other = console_of(consoles, vm_uuid(vm));
 	CLEANUP(closep) int fd = -1;
 	struct console *console;
 
-	if (!http_websocket_is_asked(req, err) || !take_over(consoles, vm, req, take, err) ||
+	if (!http_websocket_is_asked(req, err) || !may_open(consoles, vm, other, take, err) ||
 	    !connect_guest(vm, &fd, err))
 		return false;
+	if (other)
+		take_away(other, req);
 	console = xnew(struct console);
 	console->consoles = consoles;
 	snprintf(console->vm_uuid, sizeof(console->vm_uuid), "%s", vm_uuid(vm));

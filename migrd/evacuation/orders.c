@@ -180,8 +180,10 @@ void evacuation_resume(struct evacuation *evac, evacuation_done_fn *done, void *
 	if (detail->paused) {
 		detail->paused = false;
 		detail->paused_why[0] = '\0';
-		for (size_t i = 0; i < evac->vm_count; i++)
+		for (size_t i = 0; i < evac->vm_count; i++) {
 			evac->vms[i].again_ms = 0;
+			evac_vm_forget_refusals(&evac->vms[i]);
+		}
 		evac->refusal_count = 0;
 		evac->now.is_news = true;
 		evac_change(evac);

@@ -34,13 +34,12 @@ static void sum_labels(struct sum *sum, const struct plan_labels *labels)
 	}
 }
 
-/* This host's own state follows from the evacuation. */
+/* This host's own state follows from the evacuation.  What others than guests have of memory and
+ * huge pages changes all the time, and is no reason to plan anew. */
 static void sum_host(struct sum *sum, const struct plan_host *host, bool is_own)
 {
 	sum_text(sum, host->name);
 	sum_uint(sum, host->mem_mib);
-	sum_uint(sum, host->pages_mib[PLAN_PAGES_2M]);
-	sum_uint(sum, host->pages_mib[PLAN_PAGES_1G]);
 	sum_uint(sum, host->cpus);
 	sum_text(sum, host->rack);
 	sum_uint(sum, is_own ? 0 : host->state);

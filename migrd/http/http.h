@@ -54,6 +54,7 @@ struct http_route {
 	bool is_list; /* `reply' is that of an item: {"items": [...], "next": ...} */
 	const struct http_query_key *query; /* NULL: it takes no query */
 	bool takes_key; /* the header Idempotency-Key, whose answer is in its own record */
+	bool is_private; /* what it answers may be secret: it is written nowhere */
 	/* Of a good answer; 0: 200, or 204 without a reply.  One of 201 or 202 may be 200 too, when
 	 * nothing was made. */
 	int status;
@@ -101,6 +102,8 @@ void http_server_free(struct http_server *server);
 
 /* What the client asks.  All strings live as long as the request. */
 const char *http_path(const struct http_request *req);
+/* The column `is_private' of its route. */
+bool http_is_private(const struct http_request *req);
 /* The value of {NAME} in the route's path. */
 const char *http_param(const struct http_request *req, const char *name);
 /* Another value of {NAME} from now on, of a path that has it or not. */

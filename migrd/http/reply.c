@@ -362,6 +362,11 @@ void http_reply_faults(struct http_request *req, const struct faults *faults)
 	http_answer(req, MHD_HTTP_BAD_REQUEST, http_content_problem(0, &err, faults), NULL);
 }
 
+bool http_is_private(const struct http_request *req)
+{
+	return req->route->is_private;
+}
+
 const char *http_path(const struct http_request *req)
 {
 	return req->path;
