@@ -404,6 +404,16 @@ static bool is_let_go(const struct move *move, const char *link)
 		transfer_plan_has_disks(move->plan));
 }
 
+bool move_ram_was_let_go(const struct move *move, struct err *ret_why)
+{
+	if (!is_let_go(move, move_stream_fault(move)))
+		return false;
+	err_set(ret_why, ERR_UNAVAILABLE,
+		"this coordinator was away while the guest stood still, so the guest was let run "
+		"on here");
+	return true;
+}
+
 static void qemu_failed(struct move *move)
 {
 	bool has_words = move->ram.info.error[0] != '\0';
@@ -414,11 +424,8 @@ static void qemu_failed(struct move *move)
 	if (move->facts.cancel_requested) {
 		blame = MOVE_BLAME_NONE;
 		err_set(&err, ERR_CANCELLED, "cancelled on request");
-	} else if (is_let_go(move, link)) {
+	} else if (move_ram_was_let_go(move, &err)) {
 		blame = MOVE_BLAME_NONE; /* nothing that the others say explains it better */
-		err_set(&err, ERR_UNAVAILABLE,
-			"this coordinator was away while the guest stood still, so the guest was "
-			"let run on here");
 	} else if (link) {
 		blame = MOVE_BLAME_STREAM; /* QEMU's error only tells of its socket to it */
 		err_set(&err, ERR_PEER, "the data connection to host '%s' broke: %s",

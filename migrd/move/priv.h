@@ -571,7 +571,9 @@ enum move_part_progress move_ram_progress(const struct move *move);
 void move_ram_step(struct move *move);
 /* Source, in transfer: `migrate' was sent, or that is for an earlier coordinator to have done. */
 bool move_ram_has_started(const struct move *move);
-/* The same after a restart: QEMU or the stream have not said yet how it stands with them. */
+/* The stream has let the guest run on, since no coordinator was there; says so. */
+bool move_ram_was_let_go(const struct move *move, struct err *ret_why);
+/* After a restart: QEMU or the stream have not said yet how it stands with them. */
 bool move_ram_is_unheard(const struct move *move);
 /* Post-copy goes on over a new stream: the source's QEMU connects to it; the destination's
  * listens.  FN gets the answer. */

@@ -200,8 +200,12 @@ void move_src_is_refused(struct move *move)
 		return;
 	if (roll_back_if_asked(move)) /* it may have noticed the cancel first */
 		return;
-	err_set(&err, ERR_PEER, "host '%s' refused the guest", move->row.peer);
-	move_src_blame(move, MOVE_BLAME_SILENT, &err);
+	if (move_ram_was_let_go(move, &err)) {
+		move_src_blame(move, MOVE_BLAME_NONE, &err);
+	} else {
+		err_set(&err, ERR_PEER, "host '%s' refused the guest", move->row.peer);
+		move_src_blame(move, MOVE_BLAME_SILENT, &err);
+	}
 	move_roll_back(move, &err);
 }
 

@@ -147,6 +147,7 @@ class StalePlan(Fault):
             raise AssertionError("a stale plan was approved of")
         if s.now()["approved"] or s.now()["state"] != "waiting":
             raise AssertionError(f"it goes on: {s.now()}")
+        s.wait("the new VM is among them", lambda: any(vm["vm"] == "new" for vm in s.now()["vms"]))
 
     def mend(self, s):
         s.a.api.delete("/v1/vms/new")
