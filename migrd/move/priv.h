@@ -167,6 +167,7 @@ struct move_offered {
 struct move_ram {
 	enum qmp_mig_state state;
 	struct qmp_mig_info info;          /* of the last query-migrate */
+	uint64_t info_us;                  /* when its answer came; 0: never */
 	uint64_t pass;                     /* over the guest's memory; 1 is the first */
 	uint64_t pass_at_ms;               /* when its beginning was told */
 	bool may_have_begun; /* source: `migrate' was sent, maybe by an earlier coordinator */

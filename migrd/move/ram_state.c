@@ -105,6 +105,7 @@ static void note_info(struct move *move)
 {
 	if (is_of_another(move))
 		move->ram.info = (struct qmp_mig_info){ .state = QMP_MIG_NONE };
+	move->ram.info_us = clock_monotonic_us();
 	move->ram.state = move->ram.info.state;
 	if (move->ram.info.ram_passes > move->ram.pass)
 		move->ram.pass = move->ram.info.ram_passes;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Gathers what the sentences about a move are made of (move/outlook.h, move/explain.h). */
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "converge/converge.h"
@@ -75,9 +74,9 @@ static void look_at_memory(const struct move *move, struct outlook_basis *basis)
 	const struct qmp_mig_info *info = &move->ram.info;
 	const struct vm_def *def = info->ram_total_bytes ? NULL : move_definition(move);
 
-	if (move->stamps[MOVE_STAMP_MIGRATE])
-		basis->elapsed_ms =
-			(clock_monotonic_us() - move->stamps[MOVE_STAMP_MIGRATE]) / 1000;
+	/* Of the same moment as the other figures: a text that is kept stays what it would be. */
+	if (move->stamps[MOVE_STAMP_MIGRATE] && move->ram.info_us > move->stamps[MOVE_STAMP_MIGRATE])
+		basis->elapsed_ms = (move->ram.info_us - move->stamps[MOVE_STAMP_MIGRATE]) / 1000;
 	basis->pass = info->ram_passes;
 	basis->total_bytes = def ? vm_def_memory_mib(def) << 20 : info->ram_total_bytes;
 	basis->left_bytes = info->ram_passes ? info->ram_remaining_bytes : basis->total_bytes;
