@@ -239,9 +239,10 @@ static void add_option_values(const struct cli_program *program, const struct cl
 /* Adds what the command's argument number AT, as its usage names it, may be.  The last one, if it
  * ends with "...", may come again. */
 static void add_argument(const struct cli_program *program, const struct cli_command *command,
-			 int at, struct cli_place *place, struct strbuf *text)
+			 int at, const struct cli_place *place, struct strbuf *text)
 {
 	const char *arg = command->args;
+	struct cli_place here = *place;
 	char name[64];
 
 	for (; arg && *arg && at > 0; at--) {
@@ -254,8 +255,8 @@ static void add_argument(const struct cli_program *program, const struct cli_com
 	if (!arg || !*arg)
 		return;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(arg, " "), arg);
-	place->arg = name;
-	add_values(program, place, text);
+	here.arg = name;
+	add_values(program, &here, text);
 }
 
 /* The command that WORDS begin with; NULL: none does. */

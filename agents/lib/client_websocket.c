@@ -117,8 +117,7 @@ static void make_frames(struct client_websocket *ws)
 	wslay_event_config_set_max_recv_msg_length(ws->frames, MESSAGE_MAX);
 }
 
-/* ---- the request
- * ---------------------------------------------------------------------------------- */
+/* ---- the request ------------------------------------------------------ */
 
 /* 16 random bytes in base64, of which the last character has two bits. */
 static void make_key(char ret[TLS_WEBSOCKET_KEY_CHARS + 1])
@@ -131,7 +130,7 @@ static void make_key(char ret[TLS_WEBSOCKET_KEY_CHARS + 1])
 		abort(); /* it never fails for so few */
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		ret[i] = digits[bytes[i] % 64];
-	ret[sizeof(bytes) - 1] = digits[bytes[sizeof(bytes) - 1] % 4 * 16];
+	ret[sizeof(bytes) - 1] = digits[(size_t)bytes[sizeof(bytes) - 1] % 4 * 16];
 	memcpy(ret + sizeof(bytes), "==", sizeof("=="));
 }
 
@@ -234,7 +233,7 @@ static bool take_answer(struct client_websocket *ws, const char *key, uint64_t d
 	CLEANUP(free_charp) char *wanted = tls_websocket_accept(key);
 	struct strbuf *body = &ws->exchange.body;
 	long status = 0;
-	size_t end;
+	size_t end = 0;
 
 	if (!read_answer(ws, 0, deadline_ms, &end, err))
 		return false;
@@ -252,8 +251,7 @@ static bool take_answer(struct client_websocket *ws, const char *key, uint64_t d
 	return true;
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------- */
 
 static bool open_connection(struct client_websocket *ws, const char *path, struct err *err)
 {
@@ -297,8 +295,7 @@ void client_websocket_free(struct client_websocket *ws)
 	free(ws);
 }
 
-/* ---- use
- * -------------------------------------------------------------------------------------------- */
+/* ---- use -------------------------------------------------------------- */
 
 int client_websocket_fd(const struct client_websocket *ws)
 {

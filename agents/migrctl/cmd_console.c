@@ -78,8 +78,7 @@ static void take_input(struct session *session)
 	client_websocket_send(session->ws, bytes, end ? (size_t)(end - bytes) : (size_t)n);
 }
 
-/* ---- the console
- * --------------------------------------------------------------------------------- */
+/* ---- the console ------------------------------------------------------ */
 
 /* What comes from a file waits there for a guest that does not read; Ctrl-] is always seen. */
 static bool wants_input(const struct session *session)

@@ -115,8 +115,7 @@ static void on_closed(void *data)
 
 static const struct http_websocket_callbacks callbacks = { on_received, on_sent, on_closed };
 
-/* ---- its begin
- * ----------------------------------------------------------------------------------- */
+/* ---- its begin -------------------------------------------------------- */
 
 static struct console *console_of(const struct consoles *consoles, const char *vm_uuid)
 {

@@ -47,7 +47,7 @@ struct http_websocket {
 	TAILQ_ENTRY(http_websocket) link;
 };
 
-/* ---- the request ----------------------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------- */
 
 static bool has_word(const char *header, const char *word)
 {
@@ -127,8 +127,7 @@ void http_websocket_exchange_ended(struct http_exchange *ex)
 	http_wake(server);
 }
 
-/* ---- frames
- * -------------------------------------------------------------------------------------- */
+/* ---- frames ----------------------------------------------------------- */
 
 static ssize_t take_early(struct http_websocket *ws, uint8_t *buf, size_t len)
 {
@@ -209,8 +208,7 @@ static wslay_event_context_ptr frames_new(struct http_websocket *ws)
 	return ret;
 }
 
-/* ---- its life on the loop
- * ---------------------------------------------------------------------------- */
+/* ---- its life on the loop --------------------------------------------- */
 
 static void ws_free(struct http_websocket *ws)
 {
@@ -383,8 +381,7 @@ void http_websocket_close(struct http_websocket *ws, int code, const char *why)
 		watch(ws);
 }
 
-/* ---- the server's calls
- * -------------------------------------------------------------------------------- */
+/* ---- the server's calls ------------------------------------------- */
 
 static bool is_news(const struct http_websocket *ws)
 {
@@ -445,8 +442,10 @@ bool http_websockets_heartbeat(struct http_server *server)
 
 void http_websockets_end_all(struct http_server *server)
 {
-	struct http_websocket *ws;
+	struct http_websocket *ws = TAILQ_FIRST(&server->websockets), *next;
 
-	while ((ws = TAILQ_FIRST(&server->websockets)))
+	for (; ws; ws = next) {
+		next = TAILQ_NEXT(ws, link);
 		end(ws);
+	}
 }
