@@ -29,8 +29,7 @@ struct client_websocket {
 	CURLcode failure;
 };
 
-/* ---- frames ------------------------------------------------------------------------------------
- */
+/* ---- frames ----------------------------------------------------------- */
 
 static ssize_t take_early(struct client_websocket *ws, uint8_t *buf, size_t len)
 {

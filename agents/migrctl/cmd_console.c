@@ -24,8 +24,7 @@ struct session {
 	struct termios before; /* of the terminal */
 };
 
-/* ---- the terminal ------------------------------------------------------------------------------
- */
+/* ---- the terminal ----------------------------------------------------- */
 
 static void enter(struct session *session)
 {

@@ -287,8 +287,7 @@ const struct cli_command cmd_queue_show = {
 	.run = run_show,
 };
 
-/* ---- change -----------------------------------------------------------------------------------
- */
+/* ---- change ----------------------------------------------------------- */
 
 /* Of a cancel there is nothing; an older daemon does not say it. */
 static void print_did(const struct cli_call *call, struct json_object *entry)

@@ -313,8 +313,7 @@ void evacuation_page_print(FILE *out, struct json_object *evacuation, int64_t no
 	table_print_object(out, evacuation, more_fields);
 }
 
-/* ---- a plan ------------------------------------------------------------------------------------
- */
+/* ---- a plan ----------------------------------------------------------- */
 
 static void print_rejected(FILE *out, struct json_object *stay)
 {

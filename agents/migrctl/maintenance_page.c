@@ -270,8 +270,7 @@ void maintenance_page_print(FILE *out, struct json_object *maintenance, int64_t 
 	table_print_object(out, maintenance, more_fields);
 }
 
-/* ---- a dry run ---------------------------------------------------------------------------------
- */
+/* ---- a dry run -------------------------------------------------------- */
 
 /* "v9, with c": which guest would find no place if which host were lost then. */
 static void make_homeless(struct json_object *host)

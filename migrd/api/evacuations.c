@@ -229,8 +229,7 @@ void api_evacuations_list(struct http_request *req, void *data)
 	api_list_reply(&list, NULL);
 }
 
-/* ---- a host that asks for its guest back
- * ---------------------------------------------------------- */
+/* ---- a host that asks for its guest back ------------------------------ */
 
 static void on_ordered(void *data, struct queue_entry *entry, const struct err *err)
 {

@@ -108,8 +108,7 @@ void own_free(struct own *own)
 	free(own);
 }
 
-/* ---- the host ---------------------------------------------------------------------------------
- */
+/* ---- the host --------------------------------------------------------- */
 
 /* What a guest that is on its way here has not mapped yet is free still, so the reserved pages come
  * out too few by as much, and never too many. */
@@ -294,8 +293,7 @@ struct snapshot *own_look(struct own *own)
 	return own->snapshot;
 }
 
-/* ---- as text -----------------------------------------------------------------------------------
- */
+/* ---- as text ---------------------------------------------------------- */
 
 /* A reader takes 10,000 values in all (json_limits_default): the host has some 400 at most, a guest
  * as many as this, and each of its bounds an object with two members. */

@@ -132,8 +132,7 @@ static void end(struct question *question, const char *why)
 	wake_if_done(peers);
 }
 
-/* ---- pages ------------------------------------------------------------------------------------
- */
+/* ---- pages ------------------------------------------------------------ */
 
 static size_t bytes_kept(const struct peers *peers)
 {
@@ -267,8 +266,7 @@ static void ask(struct peers *peers, struct asked_peer *peer)
 	ask_page(question);
 }
 
-/* ---- rounds ------------------------------------------------------------------------------------
- */
+/* ---- rounds ----------------------------------------------------------- */
 
 static void ask_all(struct peers *peers)
 {
@@ -352,8 +350,7 @@ const struct asked_peer *peers_next(struct peers *peers, const struct asked_peer
 	return TAILQ_FIRST(&peers->list);
 }
 
-/* ---- those who wait -----------------------------------------------------------------------------
- */
+/* ---- those who wait --------------------------------------------------- */
 
 static void on_wake(void *data)
 {
@@ -391,8 +388,7 @@ void peers_ask(struct peers *peers, capacity_done_fn *done, void *data)
 		loop_timer_start(peers->wake, CAPACITY_ASK_MS);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------- */
 
 struct peers *peers_new(const struct capacity_env *env)
 {

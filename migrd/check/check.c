@@ -342,8 +342,7 @@ static void ask_peer(struct run *run, size_t peer)
 	ask(question, "");
 }
 
-/* ---- a look -----------------------------------------------------------------------------------
- */
+/* ---- a look ----------------------------------------------------------- */
 
 static struct check_view *new_view(const struct check_env *env)
 {
@@ -404,8 +403,7 @@ bool check_run(struct check *check, bool repair, check_done_fn *fn, void *data, 
 	return true;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------- */
 
 struct check *check_new(const struct check_env *env)
 {

@@ -712,8 +712,7 @@ static void find_gap(const struct check_view *view, const struct check_kind *kin
 		findings);
 }
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table -------------------------------------------------------- */
 
 const struct check_kind check_kinds[] = {
 	{ "unknown-qemu", true, find_unknown_qemu, NULL },

@@ -50,8 +50,7 @@ static void end(struct console *console, int code, const char *why)
 	console_free(console);
 }
 
-/* ---- both ways ---------------------------------------------------------------------------------
- */
+/* ---- both ways -------------------------------------------------------- */
 
 static void watch(struct console *console)
 {

@@ -141,8 +141,7 @@ bool evac_entries_end(struct evacuation *evac, bool cancel)
 	return has_ended;
 }
 
-/* ---- ends -------------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------- */
 
 bool evac_is_just_ending(const struct evacuation *evac)
 {
@@ -217,8 +216,7 @@ void evac_end(struct evacuation *evac)
 	}
 }
 
-/* ---- its deadline
- * --------------------------------------------------------------------------------- */
+/* ---- its deadline ----------------------------------------------------- */
 
 int64_t evac_deadline_ms(const struct evacuation *evac)
 {

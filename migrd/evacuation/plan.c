@@ -199,8 +199,7 @@ static void choose_all(const struct evac_making *making)
 	make_index(making->ret);
 }
 
-/* ---- all ---------------------------------------------------------------------------------------
- */
+/* ---- all -------------------------------------------------------------- */
 
 /* Each of the others, and why it takes none. */
 static void say_nobody(const struct evac_making *making, struct err *err)

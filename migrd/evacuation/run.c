@@ -222,8 +222,7 @@ static void plan_if_wanted(struct evacuation *evac, uint64_t *wait_ms)
 	}
 }
 
-/* ---- draining ----------------------------------------------------------------------------------
- */
+/* ---- draining --------------------------------------------------------- */
 
 /* What is asked of it now stands on disk already, in its own record and that of the cordon. */
 void evac_enter_draining(struct machine *machine)
@@ -302,8 +301,7 @@ void evac_step_draining(struct machine *machine)
 	tell_news(evac);
 }
 
-/* ---- drained
- * ------------------------------------------------------------------------------------- */
+/* ---- drained ---------------------------------------------------------- */
 
 void evac_step_drained(struct machine *machine)
 {

@@ -128,8 +128,7 @@ static void show_rooms(const struct evacuation *evac, struct evac_shown *shown)
 	shown->reply.room_count = evac->detail.room_count;
 }
 
-/* ---- conditions, requests
- * ------------------------------------------------------------------------- */
+/* ---- conditions, requests --------------------------------------------- */
 
 static void show_conditions(const struct evacuation *evac, struct evac_shown *shown)
 {
@@ -176,8 +175,7 @@ static void show_requests(const struct evacuation *evac, struct evac_shown *show
 	shown->reply.request_count = evac->detail.asker_count;
 }
 
-/* ---- all
- * ------------------------------------------------------------------------------------------- */
+/* ---- all -------------------------------------------------------------- */
 
 static const char *const endings[] = { NULL, "aborted", "ended", "returning" };
 
@@ -225,8 +223,7 @@ const struct evacuation_reply *evacuation_show(struct evacuation *evac)
 	return &shown->reply;
 }
 
-/* ---- a dry run
- * ---------------------------------------------------------------------------------------- */
+/* ---- a dry run -------------------------------------------------------- */
 
 static void show_choice(const struct evac_choice *choice, struct evac_shown *shown, size_t *at,
 			const char *host_id, struct evacuation_vm_reply *ret)

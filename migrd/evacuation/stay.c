@@ -192,8 +192,7 @@ void evac_stays_end(struct evacuation *evac, uint64_t *wait_ms)
 	}
 }
 
-/* ---- they go on
- * ---------------------------------------------------------------------------------- */
+/* ---- they go on ------------------------------------------------------- */
 
 static void on_started(void *data, const struct err *err)
 {

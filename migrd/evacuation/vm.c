@@ -238,8 +238,7 @@ static void look_at_gone(struct evacuation *evac, struct evac_vm *evac_vm, const
 		set_gone(evac, evac_vm, vm);
 }
 
-/* ---- all --------------------------------------------------------------------------------------
- */
+/* ---- all -------------------------------------------------------------- */
 
 static void take_new(struct evacuation *evac)
 {

@@ -78,8 +78,7 @@ bool http_websocket_is_asked(struct http_request *req, struct err *err)
 	return true;
 }
 
-/* ---- the library's side ------------------------------------------------------------------------
- */
+/* ---- the library's side ----------------------------------------------- */
 
 /* The lock is held. */
 static void let_go(struct http_exchange *ex)

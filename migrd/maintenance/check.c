@@ -211,8 +211,7 @@ static void ask_plan(struct maintenance *m, struct maint_host *host)
 	free(request);
 }
 
-/* ---- one after another --------------------------------------------------------------------------
- */
+/* ---- one after another ------------------------------------------------ */
 
 void maint_check_step(struct maintenance *m, struct maint_host *host)
 {

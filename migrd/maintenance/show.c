@@ -270,8 +270,7 @@ const struct maintenance_reply *maintenance_show(struct maintenance *m)
 	return reply;
 }
 
-/* ---- a dry run ---------------------------------------------------------------------------------
- */
+/* ---- a dry run -------------------------------------------------------- */
 
 static void add_step(struct maint_shown *shown, const char *host, const char *step,
 		     struct strbuf *text)

@@ -636,8 +636,7 @@ static void sample(struct trial *trial)
 	trial_ask_again(trial, ask_hello);
 }
 
-/* ---- the beginning ----------------------------------------------------------------------------
- */
+/* ---- the beginning ---------------------------------------------------- */
 
 /* What makes the question itself senseless; all else is a reason. */
 static struct vm *find_vm(const struct moves *moves, const struct move_wish *wish, struct err *err)

@@ -343,8 +343,7 @@ void save_disks_let_go(struct save *save)
 		save_look_later(save, 0);
 }
 
-/* ---- rollback ----------------------------------------------------------------------------------
- */
+/* ---- rollback --------------------------------------------------------- */
 
 static void on_job_told(struct save *save, struct json_object *result, const struct err *err)
 {

@@ -249,8 +249,7 @@ START_TEST(without_peers_there_is_nothing_to_wait_for)
 }
 END_TEST
 
-/* ---- age --------------------------------------------------------------------------------------
- */
+/* ---- age -------------------------------------------------------------- */
 
 START_TEST(peer_that_falls_silent_is_offline_after_three_intervals)
 {
@@ -488,8 +487,7 @@ START_TEST(name_that_is_there_twice_has_its_host_beside_it)
 }
 END_TEST
 
-/* ---- pages and bad answers --------------------------------------------------------------------
- */
+/* ---- pages and bad answers -------------------------------------------- */
 
 START_TEST(pages_are_followed_and_what_comes_again_is_skipped)
 {
@@ -588,8 +586,7 @@ START_TEST(bad_answer_leaves_what_was_told_before)
 }
 END_TEST
 
-/* ---- what this host tells ----------------------------------------------------------------------
- */
+/* ---- what this host tells --------------------------------------------- */
 
 START_TEST(what_a_host_tells_can_be_read)
 {

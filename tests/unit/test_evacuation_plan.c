@@ -97,8 +97,7 @@ static void on_done(void *data, struct evacuation *evac, const struct err *err)
 	note(*(const char *)data, err, evac);
 }
 
-/* ---- one host and its peers ---------------------------------------------------------------------
- */
+/* ---- one host and its peers ------------------------------------------- */
 
 static void set_up(void)
 {
@@ -214,8 +213,7 @@ static void ask(char *name, bool is_run)
 	evac_plan_ask(evacs->planner, &request, &others, is_run, on_planned, name);
 }
 
-/* ---- who waits ---------------------------------------------------------------------------------
- */
+/* ---- who waits -------------------------------------------------------- */
 
 START_TEST(plan_comes_once_and_never_from_inside_the_question)
 {
@@ -287,8 +285,7 @@ START_TEST(end_of_the_daemon_answers_all_who_wait)
 }
 END_TEST
 
-/* ---- what happens meanwhile --------------------------------------------------------------------
- */
+/* ---- what happens meanwhile ------------------------------------------- */
 
 static struct evacuation *current(void)
 {
@@ -462,8 +459,7 @@ START_TEST(vm_that_has_changed_waits_for_the_next_plan)
 }
 END_TEST
 
-/* ---- how long the loop is kept
- * ------------------------------------------------------------------- */
+/* ---- how long the loop is kept ---------------------------------------- */
 
 /* MIGRD_TEST_PEERS=1000 (that is the most) tells the figures of a large fleet. */
 START_TEST(loop_has_a_small_part_of_the_work)

@@ -77,8 +77,7 @@ static struct evacuation *the_one(void)
 	return evacuations_find(evacs, ID);
 }
 
-/* ---- in short ----------------------------------------------------------------------------------
- */
+/* ---- in short --------------------------------------------------------- */
 
 START_TEST(who_asks_again_gets_what_was_said_until_there_are_news)
 {
@@ -103,8 +102,7 @@ START_TEST(who_asks_again_gets_what_was_said_until_there_are_news)
 }
 END_TEST
 
-/* ---- VMs that are blocked
- * ------------------------------------------------------------------------ */
+/* ---- VMs that are blocked --------------------------------------------- */
 
 #define VM(number, state)                                                            \
 	"{\"number\":" #number ",\"uuid\":\"" UUID #number "\",\"name\":\"g" #number \

@@ -371,8 +371,7 @@ START_TEST(guest_is_stopped_only_if_who_could_give_way_has_refused_twice)
 }
 END_TEST
 
-/* ---- VMs that were stopped --------------------------------------------------------------------
- */
+/* ---- VMs that were stopped -------------------------------------------- */
 
 START_TEST(guest_that_cannot_be_started_again_is_an_error_of_the_whole)
 {
@@ -393,8 +392,7 @@ START_TEST(guest_that_cannot_be_started_again_is_an_error_of_the_whole)
 }
 END_TEST
 
-/* ---- those that have ended --------------------------------------------------------------------
- */
+/* ---- those that have ended -------------------------------------------- */
 
 START_TEST(one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same)
 {
@@ -410,8 +408,7 @@ START_TEST(one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same)
 }
 END_TEST
 
-/* ---- the way back -------------------------------------------------------------------------------
- */
+/* ---- the way back ----------------------------------------------------- */
 
 START_TEST(few_questions_at_a_time_go_to_a_host)
 {
@@ -490,8 +487,7 @@ START_TEST(order_of_another_vm_is_no_answer)
 }
 END_TEST
 
-/* ---- plans ------------------------------------------------------------------------------------
- */
+/* ---- plans ------------------------------------------------------------ */
 
 /* Of the last dry run. */
 static char state_id[EVACUATION_STATE_ID_SIZE], state[32], why[512];

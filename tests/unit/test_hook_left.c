@@ -167,8 +167,7 @@ START_TEST(files_that_crashes_have_left_are_removed_and_others_stay)
 }
 END_TEST
 
-/* ---- records ----------------------------------------------------------------------------------
- */
+/* ---- records ---------------------------------------------------------- */
 
 static void add_id(void *data, void *row)
 {

@@ -179,8 +179,7 @@ START_TEST(entry_whose_hosts_are_full_waits_for_the_lanes_alone)
 }
 END_TEST
 
-/* ---- odd records, clocks and keys --------------------------------------------------------------
- */
+/* ---- odd records, clocks and keys ------------------------------------- */
 
 static struct queue *queue_of(struct loop *loop)
 {
@@ -273,8 +272,7 @@ START_TEST(no_user_can_send_the_key_of_an_attempt)
 }
 END_TEST
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests --------------------------------------------------------- */
 
 static struct queue_request decode(const char *text, size_t *ret_faults)
 {
