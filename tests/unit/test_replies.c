@@ -323,7 +323,8 @@ END_TEST
 START_TEST(outcome_of_a_cancel_is_sent)
 {
 	const struct move_cancel_problem late = {
-		.problem = { "about:blank", "Conflict", 409, "d", "too-late", NULL, 0 },
+		.problem = { .type = "about:blank", .title = "Conflict", .status = 409, .detail = "d",
+			     .code = "too-late" },
 		.cancel = { false, false, NULL, "confirm", "d" },
 	};
 
