@@ -11,6 +11,11 @@ void api_vm_console(struct http_request *req, void *data)
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL; /* NULL: REQ is gone */
 	struct err err;
 
-	if (vm && !console_open(api->consoles, vm, req, take && strcmp(take, "true") == 0, &err))
+	if (!vm)
+		return;
+	if (!http_header(req, "Upgrade"))
+		http_reply_as(req, 200, vm_console_fields,
+			      &(struct vm_console_reply){ console_user(api->consoles, vm) });
+	else if (!console_open(api->consoles, vm, req, take && strcmp(take, "true") == 0, &err))
 		http_reply_err(req, &err);
 }

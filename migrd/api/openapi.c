@@ -134,7 +134,7 @@ static void add_header(struct json_object *answer, const char *name, const char 
 
 static void add_good_headers(struct json_object *answer, const struct http_route *route, int status)
 {
-	if (status != 204 && http_has_etag(api_routes, route))
+	if (status != 204 && status != 101 && http_has_etag(api_routes, route))
 		add_header(answer, "ETag", "#/components/headers/etag");
 	if ((status == 201 || status == 202) && http_has_location(api_routes, route))
 		add_header(answer, "Location", "#/components/headers/location");
@@ -160,7 +160,7 @@ static void add_good(struct json_object *answers, const struct http_route *route
 		answer = get_or_add(answers, good[i].key);
 		json_add_str(answer, "description", good[i].words);
 		add_good_headers(answer, route, status);
-		if (status == 204)
+		if (status == 204 || status == 101)
 			continue;
 		if (route->reply)
 			add_schema(answer, JSON_TYPE, good_schema(route));

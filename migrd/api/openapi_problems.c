@@ -66,6 +66,11 @@ static bool has_query(const struct http_route *route, const char *name)
 	return false;
 }
 
+static bool that_conflicts(const struct http_route *route)
+{
+	return that_changes(route) || route->status == 101;
+}
+
 /* What path, body or query names may not be there. */
 static bool that_names(const struct http_route *route)
 {
@@ -93,10 +98,10 @@ static const struct {
 	int status;
 	bool (*is_of)(const struct http_route *route);
 } rules[] = {
-	{ 400, of_all },       { 401, of_all },       { 403, with_role },    { 404, that_names },
-	{ 409, that_changes }, { 412, that_changes }, { 413, of_all },       { 415, of_all },
-	{ 422, with_key },     { 426, of_peers },     { 429, that_changes }, { 431, of_all },
-	{ 500, of_all },       { 502, that_asks },    { 503, of_all },       { 504, that_asks },
+	{ 400, of_all },         { 401, of_all },       { 403, with_role },    { 404, that_names },
+	{ 409, that_conflicts }, { 412, that_changes }, { 413, of_all },       { 415, of_all },
+	{ 422, with_key },       { 426, of_peers },     { 429, that_changes }, { 431, of_all },
+	{ 500, of_all },         { 502, that_asks },    { 503, of_all },       { 504, that_asks },
 	{ 507, that_changes },
 };
 

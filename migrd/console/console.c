@@ -126,6 +126,13 @@ static struct console *console_of(const struct consoles *consoles, const char *v
 	return NULL;
 }
 
+const char *console_user(const struct consoles *consoles, const struct vm *vm)
+{
+	const struct console *console = console_of(consoles, vm_uuid(vm));
+
+	return console ? console->caller : NULL;
+}
+
 /* OTHER has it now; NULL: nobody. */
 static bool may_open(const struct consoles *consoles, const struct vm *vm,
 		     const struct console *other, bool take, struct err *err)

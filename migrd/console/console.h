@@ -30,6 +30,8 @@ struct consoles *consoles_new(struct loop *loop);
 /* The HTTP server was freed before.  Accepts NULL. */
 void consoles_free(struct consoles *consoles);
 
+/* Who has the console of VM open, borrowed until the loop goes on; NULL: nobody. */
+const char *console_user(const struct consoles *consoles, const struct vm *vm);
 /* Opens the console of VM for the caller of REQ, and answers REQ; with TAKE also if another user
  * has it.  False: REQ is still to be answered.  INVALID and FORBIDDEN of http_websocket_is_asked();
  * CONFLICT: the VM has no console, does not run, or somebody has it; UNAVAILABLE: too many. */

@@ -147,6 +147,8 @@ static const struct {
 	{ "agent-reply", vm_agent_fields, JSON_SCHEMA_REPLY, "Answer of a guest agent",
 	  "The answer of POST /v1/vms/{name}/agent/{call}; its help says which call has "
 	  "what." },
+	{ "console-reply", vm_console_fields, JSON_SCHEMA_REPLY, "Console of a guest",
+	  "The answer of GET /v1/vms/{name}/console that asks for no WebSocket." },
 	{ "monitor-reply", vm_monitor_fields, JSON_SCHEMA_REPLY, "Answer of a QEMU",
 	  "The answer of POST /v1/vms/{name}/monitor." },
 	{ "policy-reply", policy_reply_fields, JSON_SCHEMA_REPLY, "Policy",

@@ -147,6 +147,12 @@ const struct json_field vm_agent_fields[] = {
 	{ 0 },
 };
 
+const struct json_field vm_console_fields[] = {
+	JSON_SHOWN(struct vm_console_reply, user, "Who has it open; null: nobody.",
+		   .nullable = true, .is_passing = true),
+	{ 0 },
+};
+
 const struct json_field vm_monitor_fields[] = {
 	{ .key = "return",
 	  .type = JSON_ANY,

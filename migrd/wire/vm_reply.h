@@ -69,6 +69,11 @@ extern const struct json_field vm_device_fields[];
 extern const struct json_field vm_agent_fields[];
 
 /* The answer of a QEMU to one command. */
+struct vm_console_reply {
+	const char *user; /* NULL: nobody has it open */
+};
+extern const struct json_field vm_console_fields[];
+
 struct vm_monitor_reply {
 	struct json_object *result;
 };

@@ -97,7 +97,8 @@ class VmConsoleTest(SystemTest):
         self.assertIn('"serial": {"type": "console"}', words)
         self.console_guest()
         for headers, status, words in (
-                ({}, 400, b"this path is a WebSocket"),
+                ({}, 200, b'{"user":null}'),
+                ({"Upgrade": "h2c", "Connection": "Upgrade"}, 400, b"this path is a WebSocket"),
                 ({"Upgrade": "websocket", "Connection": "Upgrade"}, 400, b"Sec-WebSocket-Version"),
                 ({"Upgrade": "websocket", "Connection": "keep-alive, Upgrade",
                   "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",

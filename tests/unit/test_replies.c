@@ -287,6 +287,13 @@ START_TEST(answer_of_a_qemu_is_sent)
 }
 END_TEST
 
+START_TEST(user_of_a_console_is_sent)
+{
+	assert_sent(vm_console_fields, &(struct vm_console_reply){ "joe" }, "{'user':'joe'}");
+	assert_sent(vm_console_fields, &(struct vm_console_reply){ NULL }, "{'user':null}");
+}
+END_TEST
+
 /* ---- moves ------------------------------------------------------------------- */
 
 START_TEST(jobs_are_sent)
@@ -445,6 +452,7 @@ Suite *suite(void)
 	tcase_add_test(t, vm_with_its_definition_is_sent);
 	tcase_add_test(t, what_would_be_adopted_is_sent);
 	tcase_add_test(t, answer_of_a_qemu_is_sent);
+	tcase_add_test(t, user_of_a_console_is_sent);
 	tcase_add_test(t, jobs_are_sent);
 	tcase_add_test(t, outcome_of_a_cancel_is_sent);
 	tcase_add_test(t, timeline_is_sent);
