@@ -13,26 +13,3 @@ bool evac_give_check(const struct evacuations *evacs, const char *uuid, const st
 	       err_set(err, ERR_NOT_FOUND, "VM '%s' is on host '%s' now", vm_name(vm),
 		       vm_row(vm)->elsewhere);
 }
-
-struct refusal {
-	queue_done_fn *done;
-	void *data;
-	struct err err;
-};
-
-static void on_refused(void *data)
-{
-	struct refusal *refusal = data;
-
-	refusal->done(refusal->data, NULL, &refusal->err);
-	free(refusal);
-}
-
-void evac_give_refuse(struct evacuations *evacs, const struct err *err, queue_done_fn *done,
-		      void *data)
-{
-	struct refusal *refusal = xnew(struct refusal);
-
-	*refusal = (struct refusal){ done, data, *err };
-	loop_post(evacs->env.loop, on_refused, refusal);
-}

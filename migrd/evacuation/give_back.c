@@ -77,7 +77,7 @@ void evacuations_send_back(struct evacuations *evacs, const struct evacuation_ba
 	struct err err;
 
 	if (!check_back(evacs, wish, vm, &err)) {
-		evac_give_refuse(evacs, &err, done, data);
+		queue_refuse(evacs->env.loop, &err, done, data);
 		return;
 	}
 	evac_key(EVAC_BACK_PREFIX, wish->id, wish->number, wish->attempt, key);

@@ -187,7 +187,7 @@ void evacuations_make_room(struct evacuations *evacs, const struct evacuation_ro
 		known = NULL;
 	if (known && !is_here && was_in_vain(known)) {
 		(void)evac_give_check(evacs, wish->room->uuid, vm, &err);
-		evac_give_refuse(evacs, &err, done, data);
+		queue_refuse(evacs->env.loop, &err, done, data);
 	} else if (known && !is_here) {
 		tell_known(evacs, known, done, data);
 	} else if (known) {
@@ -197,6 +197,6 @@ void evacuations_make_room(struct evacuations *evacs, const struct evacuation_ro
 			 wish->room->to);
 		order(evacs, wish, vm, key, done, data);
 	} else {
-		evac_give_refuse(evacs, &err, done, data);
+		queue_refuse(evacs->env.loop, &err, done, data);
 	}
 }

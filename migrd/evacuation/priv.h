@@ -523,9 +523,6 @@ void evac_step_returning(struct machine *machine);
 /* VM is that of UUID.  NOT_FOUND: it is not here (any more). */
 bool evac_give_check(const struct evacuations *evacs, const char *uuid, const struct vm *vm,
 		     struct err *err);
-/* DONE is called with ERR, later. */
-void evac_give_refuse(struct evacuations *evacs, const struct err *err, queue_done_fn *done,
-		      void *data);
 
 /* ---- say.c: how far it is ---- */
 struct evacuation_counts evac_counts(const struct evacuation *evac);

@@ -257,20 +257,24 @@ static void on_refused(void *data)
 	free(refusal);
 }
 
+void queue_refuse(struct loop *loop, const struct err *err, queue_done_fn *done, void *data)
+{
+	struct refusal *refusal = xnew(struct refusal);
+
+	*refusal = (struct refusal){ done, data, *err };
+	loop_post(loop, on_refused, refusal);
+}
+
 void queue_add(struct queue *queue, const struct queue_wish *wish, queue_done_fn *done, void *data)
 {
 	struct err err = { 0 };
 	struct queue_entry *entry = find_or_make(queue, wish, &err);
-	struct refusal *refusal;
 
-	if (entry) {
+	if (entry)
 		queue_order(entry, &(struct queue_order){
 					   .kind = QUEUE_ORDER_ADD, .done = done, .data = data });
-		return;
-	}
-	refusal = xnew(struct refusal);
-	*refusal = (struct refusal){ done, data, err };
-	loop_post(queue->env.loop, on_refused, refusal);
+	else
+		queue_refuse(queue->env.loop, &err, done, data);
 }
 
 /* ---- life --------------------------------------------------------------------------------- */

@@ -82,6 +82,9 @@ struct queue_wish {
  * ended, or is on a wished host already, or outage_ping_ms is wanted and not allowed here; LIMIT;
  * KEY_REUSED. */
 void queue_add(struct queue *queue, const struct queue_wish *wish, queue_done_fn *done, void *data);
+/* Calls DONE later, as queue_add() does, for an order that was refused before it was made.  ERR is
+ * copied. */
+void queue_refuse(struct loop *loop, const struct err *err, queue_done_fn *done, void *data);
 /* One that waits ends at once; one that is moving has its move cancelled, and ends with it.
  * TOO_LATE as move_cancel(), or the entry has ended. */
 void queue_cancel(struct queue_entry *entry, queue_done_fn *done, void *data);

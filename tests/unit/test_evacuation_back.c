@@ -8,18 +8,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "capacity/capacity.h"
 #include "check_main.h"
-#include "evacuation/priv.h"
-#include "move_rig.h"
+#include "evacuation_rig.h"
 #include "wire/problem.h"
 
 #define ID   "01a22bf1-4a2b-76da-a80e-535e716d2089"
 #define UUID "01a22bf1-4a2b-76da-a80e-535e716d2001"
 
-static const char *ids[] = { "b", NULL };
-static struct capacity *capacity;
-static struct evacuations *evacs;
 static char sent[4096];
 
 static void on_sent(const char *verb, struct json_object *body)
@@ -30,25 +25,9 @@ static void on_sent(const char *verb, struct json_object *body)
 
 static void begin(void)
 {
-	rig_set_up();
+	evacuation_set_up();
 	sent[0] = '\0';
 	fake_peer_before = on_sent;
-	capacity = capacity_new(&(struct capacity_env){ .loop = rig.loop,
-							.vms = rig.vms,
-							.moves = rig.moves,
-							.peers = rig.peers,
-							.peer_ids = ids,
-							.host_id = "a",
-							.settings = { .ask_every_s = 10 } });
-	evacs = evacuations_new(&(struct evacuations_env){ .loop = rig.loop,
-							   .store = rig.store,
-							   .vms = rig.vms,
-							   .moves = rig.moves,
-							   .policies = rig.policies,
-							   .holds = rig.holds,
-							   .capacity = capacity,
-							   .peers = rig.peers,
-							   .host_id = "a" });
 }
 
 /* A restart finds an evacuation whose only guest is on host b and comes back. */
@@ -75,12 +54,7 @@ static void find_returning(const char *request, const char *detail, const char *
 static void tear_down(void)
 {
 	fake_peer_before = NULL;
-	evacuations_clear(evacs);
-	capacity_end(capacity);
-	rig_advance(CAPACITY_ASK_MS + 10000); /* the last questions end */
-	capacity_free(capacity);
-	evacuations_free(evacs);
-	rig_tear_down();
+	evacuation_tear_down();
 }
 
 static struct evacuation_vm_reply the_vm(void)

@@ -6,15 +6,11 @@
 
 #include "base/mem.h"
 #include "check_main.h"
-#include "evacuation/priv.h"
-#include "move_rig.h"
+#include "evacuation_rig.h"
 
 #define ID   "01a22bf1-4a2b-76da-a80e-535e716d2089"
 #define UUID "01a22bf1-4a2b-76da-a80e-535e716d200"
 
-static const char *ids[] = { "b", NULL };
-static struct capacity *capacity;
-static struct evacuations *evacs;
 static unsigned made; /* so often it was made anew */
 
 void real_of(const struct evacuation_reply *reply,
@@ -41,35 +37,9 @@ static void find(const char *state, const char *vms, const char *plan)
 	};
 
 	snprintf(row.state, sizeof(row.state), "%s", state);
-	rig_set_up();
-	capacity = capacity_new(&(struct capacity_env){ .loop = rig.loop,
-							.vms = rig.vms,
-							.moves = rig.moves,
-							.peers = rig.peers,
-							.peer_ids = ids,
-							.host_id = "a",
-							.settings = { .ask_every_s = 10 } });
-	evacs = evacuations_new(&(struct evacuations_env){ .loop = rig.loop,
-							   .store = rig.store,
-							   .vms = rig.vms,
-							   .moves = rig.moves,
-							   .policies = rig.policies,
-							   .holds = rig.holds,
-							   .capacity = capacity,
-							   .peers = rig.peers,
-							   .host_id = "a" });
+	evacuation_set_up();
 	evacuations_add_row(evacs, &row);
 	made = 0;
-}
-
-static void tear_down(void)
-{
-	evacuations_clear(evacs);
-	capacity_end(capacity);
-	rig_advance(CAPACITY_ASK_MS + 10000); /* the last questions end */
-	capacity_free(capacity);
-	evacuations_free(evacs);
-	rig_tear_down();
 }
 
 static struct evacuation *the_one(void)
@@ -164,7 +134,7 @@ Suite *suite(void)
 	Suite *s = suite_create("evacuation_said");
 	TCase *tc = tcase_create("shown"), *pure = tcase_create("pure");
 
-	tcase_add_checked_fixture(tc, NULL, tear_down);
+	tcase_add_checked_fixture(tc, NULL, evacuation_tear_down);
 	suite_add_tcase(s, tc);
 	suite_add_tcase(s, pure);
 	tcase_add_test(tc, who_asks_again_gets_what_was_said_until_there_are_news);
