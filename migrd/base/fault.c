@@ -7,13 +7,14 @@
  *     MIGRD_FAULTS=store.save:error:times=0         every save fails
  *     MIGRD_FAULTS=peer.*:delay:ms=500:times=0      all that talks to a peer is slow
  *     MIGRD_FAULTS=any:crash:after=17               dies at the 17th point passed
+ *     MIGRD_FAULTS=move.src.go:hold MIGRD_FAULT_HOLD=/tmp/held   stands there until it is removed
  *     MIGRD_FAULT_LOG=/tmp/points                   which points there are to walk
  *
  * A rule counts the passages at the points it matches, and of these only the ones that can
  * carry out its action: `error' counts calls of fault_hit(), `drop' calls of fault_drop(),
- * fault_message() counts for both, and `delay' and `crash' count all.  So "any:error:after=N"
- * with N from 1 up reaches every point that can fail.  Where several rules fire at one passage,
- * each is carried out, in the order of the plan.
+ * fault_message() counts for both, and `delay', `hold' and `crash' count all.  So
+ * "any:error:after=N" with N from 1 up reaches every point that can fail.  Where several rules fire
+ * at one passage, each is carried out, in the order of the plan.
  *
  * The log has a line for each passage, "COUNT POINT", written before the point
  * acts; it is appended to, so that it survives a crash and a restart.
@@ -30,6 +31,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -37,12 +39,14 @@
 #define RULES_MAX    32
 #define POINT_SIZE   64
 #define CRASH_STATUS 99
+#define HOLD_MAX_MS  60000
+#define HOLD_LOOK_MS 2
 
-enum action { ACTION_NONE, ACTION_ERROR, ACTION_DELAY, ACTION_DROP, ACTION_CRASH };
+enum action { ACTION_NONE, ACTION_ERROR, ACTION_DELAY, ACTION_HOLD, ACTION_DROP, ACTION_CRASH };
 
 static const char *const action_names[] = {
 	[ACTION_NONE] = "none", [ACTION_ERROR] = "error", [ACTION_DELAY] = "delay",
-	[ACTION_DROP] = "drop", [ACTION_CRASH] = "crash",
+	[ACTION_HOLD] = "hold", [ACTION_DROP] = "drop",   [ACTION_CRASH] = "crash",
 };
 
 struct rule {
@@ -198,13 +202,14 @@ static bool fires(struct rule *rule)
 struct verdict {
 	unsigned hits;
 	bool is_crash;
+	bool is_hold;
 	uint64_t delay_ms;
 };
 
 /* CAN has the bits of the actions that the caller itself carries out. */
 static struct verdict judge(const char *point, unsigned can)
 {
-	const unsigned known = can | BIT(ACTION_DELAY) | BIT(ACTION_CRASH);
+	const unsigned known = can | BIT(ACTION_DELAY) | BIT(ACTION_HOLD) | BIT(ACTION_CRASH);
 	struct verdict verdict = { 0 };
 
 	pthread_mutex_lock(&lock);
@@ -216,6 +221,7 @@ static struct verdict judge(const char *point, unsigned can)
 			continue;
 		verdict.hits |= can & BIT(rule->action);
 		verdict.is_crash |= rule->action == ACTION_CRASH;
+		verdict.is_hold |= rule->action == ACTION_HOLD;
 		verdict.delay_ms += rule->action == ACTION_DELAY ? rule->delay_ms : 0;
 		log_warning("fault", "fired", "point=%s action=%s", point,
 			    action_names[rule->action]);
@@ -233,12 +239,23 @@ static void wait_ms(uint64_t ms)
 		;
 }
 
+static void wait_released(void)
+{
+	const char *path = getenv("MIGRD_FAULT_HOLD");
+	unsigned left = HOLD_MAX_MS / HOLD_LOOK_MS;
+
+	while (path && access(path, F_OK) == 0 && left--)
+		wait_ms(HOLD_LOOK_MS);
+}
+
 static unsigned pass(const char *point, unsigned can)
 {
 	struct verdict verdict = judge(point, can);
 
 	if (verdict.delay_ms)
 		wait_ms(verdict.delay_ms);
+	if (verdict.is_hold)
+		wait_released();
 	if (verdict.is_crash)
 		_exit(CRASH_STATUS);
 	return verdict.hits;

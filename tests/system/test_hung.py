@@ -23,18 +23,6 @@ class HungTest(SystemTest):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
 
-    def hold_at(self, point, begin):
-        """What BEGIN() returns, when the daemon is at POINT, where it stays for a while."""
-        points = self.world.dir / "points"
-        self.a.kill9()
-        self.a.env = {"MIGRD_FAULT_LOG": str(points), "MIGRD_FAULTS": f"{point}:delay:ms=2000"}
-        self.a.start()
-        self.a.env = {}
-        job = begin()
-        self.eventually(point, lambda: points.exists() and
-                        point in points.read_text(encoding="ascii").split())
-        return job
-
     def wait_silent(self, job):
         self.eventually("the job says so", lambda: SILENT in self.a.api.get(job)["reason"], 30)
 
@@ -106,10 +94,10 @@ class RefreshHungTest(RefreshTest, HungTest):
     def hang_in_switched(self):
         self.start()
         old = self.guest.vm(self.a)["pid"]
-        job = self.hold_at("refresh.switched", self.begin)
-        (new,) = [pid for pid in self.a.qemus() if pid != old]
-        self.hang(new)
-        return job
+        with self.a.held_at("refresh.switched", self.begin) as job:
+            (new,) = [pid for pid in self.a.qemus() if pid != old]
+            self.hang(new)
+        return job.result()
 
     def test_stop_ends_both_qemus_of_a_switched_refresh(self):
         job = self.hang_in_switched()
@@ -134,8 +122,10 @@ class RefreshHungTest(RefreshTest, HungTest):
 class SaveHungTest(SaveCase, HungTest):
     def test_stop_ends_a_save_that_cannot_go_back(self):
         self.start()
-        job = self.hold_at("save.out.transfer", self.begin_save)
-        self.hang(self.guest.vm(self.a)["pid"])
+        pid = self.guest.vm(self.a)["pid"]
+        with self.a.held_at("save.out.transfer", self.begin_save) as answer:
+            self.hang(pid)
+        job = answer.result()
         self.a.api.post(f"/v1/saves/{job}/cancel")
         self.wait_silent(f"/v1/saves/{job}")
         self.stop()
@@ -148,9 +138,10 @@ class SaveHungTest(SaveCase, HungTest):
     def test_stop_ends_a_restored_guest_that_cannot_be_let_run(self):
         self.start()
         self.save()
-        job = self.hold_at("save.in.run", self.begin_restore)
-        (pid,) = self.a.qemus()
-        self.hang(pid)
+        with self.a.held_at("save.in.run", self.begin_restore) as answer:
+            (pid,) = self.a.qemus()
+            self.hang(pid)
+        job = answer.result()
         self.eventually("run", lambda: self.a.api.get(f"/v1/saves/{job}")["state"] == "run")
         self.stop()
         self.wait_end(job, "done")

@@ -213,19 +213,12 @@ class GoneWrongTest(RefreshTest):
 
     # It has loaded nothing yet when it is killed, and the old QEMU has been told to give the guest.
     def test_new_qemu_killed_in_the_transfer_leaves_the_guest_where_it_was(self):
-        points = self.world.dir / "points"
         self.start()
         pid = self.guest.vm(self.a)["pid"]
-        self.a.kill9()
-        self.a.env = {"MIGRD_FAULT_LOG": str(points),
-                      "MIGRD_FAULTS": "qmp.send.migrate-incoming:delay:ms=2000"}
-        self.a.start()
-        job = self.begin()
-        self.eventually("it is about to be told", lambda: points.exists() and
-                        "qmp.send.migrate-incoming" in points.read_text(encoding="ascii"))
-        (new,) = [one for one in self.a.qemus() if one != pid]
-        os.kill(new, signal.SIGKILL)
-        self.wait_end(job, "failed")
+        with self.a.held_at("qmp.send.migrate-incoming", self.begin) as job:
+            (new,) = [one for one in self.a.qemus() if one != pid]
+            os.kill(new, signal.SIGKILL)
+        self.wait_end(job.result(), "failed")
         self.assert_runs_on_in(pid)
 
     # A guest with firmware stands still before it is given away.  When that fails, the job lets it
@@ -241,19 +234,12 @@ class GoneWrongTest(RefreshTest):
     # The record has named the new QEMU, and the guest has not run there: it is lost, as with any
     # QEMU that dies, and the old one is not let run, whose guest may be older than the record.
     def test_new_qemu_killed_after_the_record_is_a_crash_of_the_guest(self):
-        points = self.world.dir / "points"
         self.start()
         pid = self.guest.vm(self.a)["pid"]
-        self.a.kill9()
-        self.a.env = {"MIGRD_FAULT_LOG": str(points),
-                      "MIGRD_FAULTS": "refresh.switched:delay:ms=2000"}
-        self.a.start()
-        job = self.begin()
-        self.eventually("the record is on disk", lambda: points.exists() and
-                        "refresh.switched" in points.read_text(encoding="ascii").split())
-        (new,) = [one for one in self.a.qemus() if one != pid]
-        os.kill(new, signal.SIGKILL)
-        self.wait_end(job, "failed")
+        with self.a.held_at("refresh.switched", self.begin) as job:
+            (new,) = [one for one in self.a.qemus() if one != pid]
+            os.kill(new, signal.SIGKILL)
+        self.wait_end(job.result(), "failed")
         self.assertEqual(self.guest.vm(self.a)["state"], "crashed")
         self.assertEqual(self.a.qemus(), [])
         self.a.api.post("/v1/vms/g1/start")

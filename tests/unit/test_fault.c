@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 #include "base/file.h"
@@ -56,6 +60,7 @@ static const struct walk_case walk_cases[] = {
 	{ "store:error", "0000000000" },
 	{ "store.save:drop", "0000000000" },
 	{ "store.save:delay:ms=1", "0000000000" },
+	{ "store.save:hold", "0000000000" },
 	{ "store.save:error,any:error:after=4:times=2", "1001100000" },
 };
 
@@ -129,6 +134,38 @@ START_TEST(fault_delay_waits)
 }
 END_TEST
 
+/* Removes the held file when the log says that the point is reached. */
+static void *release(void *path)
+{
+	CLEANUP(free_charp) char *log_path = xstrdup(getenv("MIGRD_FAULT_LOG"));
+	struct stat st;
+
+	while (stat(log_path, &st) != 0 || st.st_size == 0)
+		sched_yield();
+	unlink(path);
+	return NULL;
+}
+
+/* A test acts while a daemon stands still, and lets it go on. */
+START_TEST(fault_hold_waits_until_released)
+{
+	CLEANUP(free_charp) char *held = xstrdup(scratch_path("held"));
+	pthread_t thread;
+
+	setenv("MIGRD_FAULT_HOLD", held, 1);
+	setenv("MIGRD_FAULT_LOG", scratch_path("log"), 1);
+	ck_assert(file_write(held, "", 0, 0600, &err));
+	ck_assert(set_plan("any:hold"));
+	ck_assert_int_eq(pthread_create(&thread, NULL, release, held), 0);
+	ck_assert(!fault_hit("x", &err));
+	ck_assert_int_eq(access(held, F_OK), -1);
+	pthread_join(thread, NULL);
+	ck_assert(file_write(held, "", 0, 0600, &err));
+	ck_assert(!fault_hit("x", &err)); /* once only */
+	unsetenv("MIGRD_FAULT_LOG");
+}
+END_TEST
+
 /* A walk gets its list of points from the log of a run without faults, which may span restarts
  * of the daemon. */
 START_TEST(fault_log_lists_every_passage)
@@ -181,6 +218,7 @@ static void add_injection_tests(TCase *tc)
 	tcase_add_test(tc, fault_message_is_one_passage);
 	tcase_add_exit_test(tc, fault_crash_ends_the_process, 99);
 	tcase_add_test(tc, fault_delay_waits);
+	tcase_add_test(tc, fault_hold_waits_until_released);
 	tcase_add_test(tc, fault_log_lists_every_passage);
 	tcase_add_loop_test(tc, fault_bad_plan_is_refused, 0, ARRAY_LEN(bad_plans));
 }

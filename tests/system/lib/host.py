@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One host: a coordinator with its own directory, certificates and ports."""
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -129,6 +130,34 @@ class Host:
         self.spawn()
         self.wait_ready()
         del self.env["MIGRD_FAULTS"]
+
+    @contextlib.contextmanager
+    def held_at(self, point, begin):
+        """Restarts the daemon, which then stands still at the fault point POINT, where BEGIN()
+        leads it, for as long as the block lasts (60 s at most).  Gives a future: the answer of
+        BEGIN(), which may come only after the block."""
+        hold, points = self.dir / "held", self.dir / "points"
+        hold.touch()
+        points.unlink(missing_ok=True)
+        self.env |= {"MIGRD_FAULT_HOLD": str(hold), "MIGRD_FAULT_LOG": str(points)}
+        self.restart_with_fault(f"{point}:hold")
+        del self.env["MIGRD_FAULT_HOLD"], self.env["MIGRD_FAULT_LOG"]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            try:
+                answer = pool.submit(begin)
+                self.wait_passed(points, point, answer)
+                yield answer
+            finally:
+                hold.unlink()
+
+    def wait_passed(self, points, point, answer):
+        deadline = time.monotonic() + settings.seconds(20)
+        while point not in points.read_text(encoding="ascii").split():
+            if answer.done() and answer.exception():
+                raise answer.exception()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self}: never at {point}:\n{self.log_tail()}")
+            time.sleep(0.005)
 
     def end_guests(self):
         """Kills every QEMU and stream; together with kill9() this plays the loss of the host."""
