@@ -180,7 +180,7 @@ static bool unknown_option(const struct option_set *set, const char *word, struc
 	if (nearest.best)
 		return err_set(err, ERR_INVALID, "unknown option '--%s' (did you mean '--%s'?)",
 			       name, nearest.best);
-	return err_set(err, ERR_INVALID, "unknown option '%s'", word);
+	return err_set(err, ERR_INVALID, "unknown option '%s': --help lists them", word);
 }
 
 /* getopt_long() has answered '?': the word is unknown, ambiguous, or a flag with a value. */

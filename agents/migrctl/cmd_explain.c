@@ -198,9 +198,10 @@ static bool no_member(struct json_object *properties, const char *path, const ch
 			nearest_offer(&nearest, name);
 		}
 	}
-	return err_set(err, ERR_NOT_FOUND, "'%.200s' has no member '%.64s'%s%s%s", path, member,
-		       nearest.best ? " (did you mean '" : "", nearest.best ? nearest.best : "",
-		       nearest.best ? "'?)" : "");
+	return err_set(err, ERR_NOT_FOUND,
+		       "'%.200s' has no member '%.64s'%s%s%s: `migrctl explain %.200s' lists them",
+		       path, member, nearest.best ? " (did you mean '" : "",
+		       nearest.best ? nearest.best : "", nearest.best ? "'?)" : "", path);
 }
 
 /* Follows "a.b" from SCHEMA; borrowed. */

@@ -264,14 +264,14 @@ static const struct {
 	  "unknown option '--bandwith' (did you mean '--bandwidth'?)" },
 	{ "move start vm1 --wacth=1 --to b", "unknown option '--wacth' (did you mean '--watch'?)" },
 	{ "move start vm1 --watch=1 --to b", "option --watch takes no value" },
-	{ "move start vm1 -wq --to b", "unknown option '-q'" },
+	{ "move start vm1 -wq --to b", "unknown option '-q': --help lists them" },
 	{ "move start vm1 --to", "option --to needs a value (HOST)" },
 	{ "move start vm1 -t", "option --to needs a value (HOST)" },
 	{ "move start vm1 --to b --limit 0", "option --limit: 0 is not between 1 and 100" },
 	{ "move start vm1 --to b --limit ten", "option --limit: 'ten' is no whole number" },
 	{ "move list -o yaml", "option --output: 'yaml' is none of: table, json" },
 	{ "-o yaml move list", "option --output: 'yaml' is none of: table, json" },
-	{ "--watch move list", "unknown option '--watch'" },
+	{ "--watch move list", "unknown option '--watch': --help lists them" },
 	{ "events now", "unexpected argument 'now'" },
 };
 
