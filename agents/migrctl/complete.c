@@ -167,6 +167,8 @@ static const struct source sources[] = {
 	{ "policy", "", "NAME", add_list, "/v1/policies", "name" },
 	{ "vm", "", "NAME", add_list, "/v1/policies", "name" },
 	{ "vm", "", "ID", add_devices, NULL, "id" },
+	{ "vm", "boot-order", "DEVICE", add_devices, NULL, "id" },
+	{ "vm", "remove", "DEVICE", add_devices, NULL, "id" },
 	{ "vm", "", "CALL", add_calls, NULL, NULL },
 	{ "move", "", "ID", add_list, "/v1/moves?state=active", "id" },
 	{ "queue", "", "ID", add_list, "/v1/queue?state=active", "id" },

@@ -36,6 +36,10 @@ static const struct {
 	{ "vm", "save", E("vm save vm1 /srv/saved/vm1 --watch") },
 	{ "vm", "restore", E("vm restore /srv/saved/vm1 --watch") },
 	{ "vm", "refresh", E("vm refresh vm1 --watch") },
+	{ "vm", "edit",
+	  E("vm edit vm1 --memory 8G --vcpus 4")
+		  E("vm edit vm1 --boot-order cd0,disk0 --when next-start")
+			  E("vm edit vm1 --file changes.json --remove disk1") },
 	{ "vm", "label", E("vm label vm1 tier=web rack-") },
 	{ "vm", "set-policy", E("vm set-policy vm1 patient") E("vm set-policy vm1") },
 	{ "vm", "place", E("vm place vm1") },

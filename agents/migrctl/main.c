@@ -10,6 +10,7 @@
 #include "agents/migrctl/cmd_console.h"
 #include "agents/migrctl/cmd_context.h"
 #include "agents/migrctl/cmd_device.h"
+#include "agents/migrctl/cmd_edit.h"
 #include "agents/migrctl/cmd_evacuation.h"
 #include "agents/migrctl/cmd_events.h"
 #include "agents/migrctl/cmd_explain.h"
@@ -124,6 +125,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_save,
 	&cmd_vm_restore,
 	&cmd_vm_refresh,
+	&cmd_vm_edit,
 	&cmd_vm_label,
 	&cmd_vm_set_policy,
 	&cmd_vm_place,

@@ -269,7 +269,8 @@ const struct http_route api_routes[] = {
 	  .reply = vm_reply_fields, .other_reply = adopt_reply_fields, .status = 201 },
 	{ "GET", "/v1/vms/{name}", V, api_vm_get, .summary = "One VM", .reply = vm_reply_fields },
 	{ "PATCH", "/v1/vms/{name}", O, api_vm_change,
-	  .summary = "Change its labels and the policy of its moves, also while it runs",
+	  .summary = "Change what is said of it, also while it runs; and itself, now or at the next "
+		     "start",
 	  .body = vm_patch_fields, .reply = vm_reply_fields, .query = api_try_query },
 	{ "DELETE", "/v1/vms/{name}", O, api_vm_delete, .summary = "Forget a stopped VM",
 	  .query = api_try_query },

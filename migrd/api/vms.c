@@ -11,6 +11,7 @@
 #include "vm/entry.h"
 #include "vm/same_mac.h"
 #include "wire/event.h"
+#include "wire/vm_edit.h"
 #include "wire/vm_request.h"
 
 /* What holds the monitor of the VM now, and how many wait for it. */
@@ -31,11 +32,18 @@ static struct vm_shown_monitor monitor_of(const struct vm *vm)
 	return monitor;
 }
 
-/* WARNING: NULL: the reply has no `warnings'; a pointer to NULL: they are an empty list. */
+/* WARNING: NULL: the reply has no `warnings'; a pointer to NULL: they are an empty list. EDIT_COUNT
+ * 0: it has no `edits'. */
 static void reply_vm(struct http_request *req, int status, const struct api *api,
-		     const struct vm *vm, const char *const *warning)
+		     const struct vm *vm, const char *const *warning,
+		     const struct vm_shown_edit *edits, size_t edit_count)
 {
-	struct vm_reply reply = { .monitor = monitor_of(vm) };
+	struct vm_reply reply = {
+		.monitor = monitor_of(vm),
+		.has_edits = edit_count > 0,
+		.edits = edits,
+		.edit_count = edit_count,
+	};
 	CLEANUP(strbuf_fini) struct strbuf held = STRBUF_INIT;
 
 	api_vm_summary(api, vm, &reply.summary);
@@ -52,7 +60,7 @@ static void reply_vm(struct http_request *req, int status, const struct api *api
 void api_vm_reply(struct http_request *req, int status, const struct api *api, const struct vm *vm)
 {
 	if (vm)
-		reply_vm(req, status, api, vm, NULL);
+		reply_vm(req, status, api, vm, NULL, NULL, 0);
 	else
 		http_reply(req, status, NULL);
 }
@@ -208,7 +216,7 @@ static void on_started(void *data, const struct err *err)
 	if (err)
 		http_reply_err(pending->req, err);
 	else if (vm)
-		reply_vm(pending->req, pending->status, pending->api, vm, &warning);
+		reply_vm(pending->req, pending->status, pending->api, vm, &warning, NULL, 0);
 	else
 		http_reply(pending->req, pending->status, NULL);
 	free(pending);
@@ -273,22 +281,80 @@ static void try_change(struct http_request *req, const struct vm *vm)
 	http_reply_err(req, &err);
 }
 
+/* A PATCH until its answer. */
+struct patching {
+	struct api_pending *pending;
+	struct vm_edit edit; /* what it has asked for */
+};
+
+#define EDITS_MAX 8
+
+/* Says of each member that was asked for whether it waits. */
+static size_t show_edits(struct vm *vm, const struct vm_edit *asked,
+			 struct vm_shown_edit ret[EDITS_MAX])
+{
+	struct err ignored;
+	const struct vm_def *def = vm_def_of(vm, &ignored);
+	const char *name, *why;
+	size_t count = 0;
+
+	for (size_t i = 0; (name = vm_edit_member(i, &why)) && count < EDITS_MAX; i++) {
+		bool waits = def && vm_edit_waits(&def->next, asked, i);
+
+		if (vm_edit_has(asked, i))
+			ret[count++] = (struct vm_shown_edit){ name, waits ? "next-start" : "now",
+							       waits ? why : NULL };
+	}
+	return count;
+}
+
+static void on_patched(void *data, const struct err *err)
+{
+	struct patching *patching = data;
+	struct api_pending *pending = patching->pending;
+	struct vm *vm = vm_find(pending->api->vms, pending->name);
+	struct vm_shown_edit edits[EDITS_MAX];
+
+	if (err)
+		http_reply_err(pending->req, err);
+	else if (vm)
+		reply_vm(pending->req, pending->status, pending->api, vm, NULL, edits,
+			 show_edits(vm, &patching->edit, edits));
+	else
+		http_reply(pending->req, pending->status, NULL);
+	free(pending);
+	free(patching);
+}
+
+static void patch(struct http_request *req, struct api *api, struct vm *vm,
+		  const struct vm_patch_request *request)
+{
+	struct patching *patching = xnew(struct patching);
+
+	patching->edit = request->edit;
+	patching->pending = api_pending_new(req, api, vm_name(vm), 200);
+	vm_change_about(vm, request, on_patched, patching);
+}
+
 void api_vm_change(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 	struct faults *faults = faults_new();
 	struct vm_patch_request request = { 0 };
+	struct err err;
 
 	if (!vm)
 		;
 	else if (!vm_patch_decode(http_body(req), &request, faults) ||
 		 !api_policy_is_known(api, request.policy, faults))
 		http_reply_faults(req, faults);
-	else if (api_is_dry_run(req))
+	else if (!api_is_dry_run(req))
+		patch(req, api, vm, &request);
+	else if (vm_job(vm) || vm_try_about(vm, &request, &err))
 		try_change(req, vm);
 	else
-		vm_change_about(vm, &request, on_done, api_pending_new(req, api, vm_name(vm), 200));
+		http_reply_err(req, &err);
 	json_release(vm_patch_fields, &request);
 	faults_free(faults);
 }

@@ -130,12 +130,27 @@ static void check_stale(const struct restore_request *wish, const struct save_fi
 	strbuf_fini(&stale.text);
 }
 
+/* What no guest sees may be another by now. */
+static bool is_same_machine(struct json_object *saved, struct json_object *now)
+{
+	struct json_object *copy = NULL;
+	bool is_same = now && json_object_deep_copy(saved, &copy, NULL) == 0;
+
+	for (const char *const *key = vm_def_about_keys; is_same && *key; key++) {
+		json_object_object_del(copy, *key);
+		json_object_object_del(now, *key);
+	}
+	is_same = is_same && json_object_equal(now, copy);
+	json_object_put(copy);
+	return is_same;
+}
+
 static void check_definition(const struct save_file *head, const struct vm *vm,
 			     struct reasons *reasons)
 {
 	CLEANUP(json_putp) struct json_object *now = json_read_back(vm_definition(vm));
 
-	if (!now || !json_object_equal(now, head->definition))
+	if (!is_same_machine(head->definition, now))
 		reasons_add(reasons,
 			    "the definition of the VM is not that of the save: put it back (a "
 			    "device was added or removed since)");

@@ -2,11 +2,14 @@
 #include "vm/about.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "vm/devices_priv.h"
 #include "vm/entry.h"
+#include "vm/saved.h"
 #include "wire/labels.h"
+#include "wire/vm_edit.h"
 
 struct about {
 	struct vm_entry *entry;
@@ -44,27 +47,65 @@ static bool change_placement(struct vm_def *def, struct json_object *changes, st
 	return ok;
 }
 
-static bool change(struct about *about, struct vm *vm, struct vm_def *def, struct err *err)
+static bool refuse_now(const struct vm *vm, const struct vm_edit *edit, struct err *err)
+{
+	const char *name, *why;
+
+	for (size_t i = 0; (name = vm_edit_member(i, &why)); i++)
+		if (vm_edit_has(edit, i))
+			return err_set(err, ERR_CONFLICT,
+				       "VM '%s' runs, and %s cannot be changed now: %s; or let it "
+				       "wait for the next start (`when' next-start), or stop it "
+				       "first",
+				       vm_name(vm), name, why);
+	return true;
+}
+
+static bool edit_guest(const struct vm_patch_request *request, const struct vm *vm,
+		       struct vm_def *def, struct err *err)
+{
+	const struct vm_edit *edit = &request->edit;
+
+	if (vm_is_saved(vm))
+		return err_set(err, ERR_CONFLICT,
+			       "the guest of VM '%s' is in the file '%s', and goes on with what it "
+			       "had: restore it, or start it anew, before it is changed",
+			       vm_name(vm), vm_saved_in(vm));
+	if (!vm_is_stopped(vm) && request->when == VM_EDIT_NOW)
+		return refuse_now(vm, edit, err);
+	if (vm_is_stopped(vm) && request->when != VM_EDIT_NEXT_START)
+		return vm_edit_apply(edit, def, err) || err_wrap(err, "VM '%s'", vm_name(vm));
+	return vm_edit_defer(edit, def, err) || err_wrap(err, "VM '%s'", vm_name(vm));
+}
+
+static bool change(const struct vm_patch_request *request, const struct vm *vm, struct vm_def *def,
+		   struct err *err)
 {
 	if (vm_role(vm) != VM_ROLE_OWNED)
 		return err_set(err, ERR_CONFLICT, "VM '%s' is %s: this host does not have it",
 			       vm_name(vm), vm_state(vm));
-	if (!vm_copy_definition(vm, def, err))
-		return false;
-	if (about->request.labels && !labels_change(def->labels, about->request.labels, err))
+	if (request->labels && !labels_change(def->labels, request->labels, err))
 		return err_wrap(err, "VM '%s'", vm_name(vm));
-	if (about->request.placement && !change_placement(def, about->request.placement, err))
+	if (request->placement && !change_placement(def, request->placement, err))
 		return err_wrap(err, "VM '%s'", vm_name(vm));
-	if (about->request.has_policy)
-		snprintf(def->policy, sizeof(def->policy), "%s", about->request.policy);
-	return true;
+	if (request->has_policy)
+		snprintf(def->policy, sizeof(def->policy), "%s", request->policy);
+	return vm_edit_is_empty(&request->edit) || edit_guest(request, vm, def, err);
+}
+
+bool vm_try_about(struct vm *vm, const struct vm_patch_request *request, struct err *err)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	bool ok = vm_copy_definition(vm, def, err) && change(request, vm, def, err);
+
+	free(def);
+	return ok;
 }
 
 static void on_entered(void *data, struct vm_entry *entry, const struct err *refused)
 {
 	struct about *about = data;
-	CLEANUP(free_charp) char *space = xcalloc(1, sizeof(struct vm_def));
-	struct vm_def *def = (void *)space;
+	struct vm_def *def;
 	struct vm *vm;
 	struct err err;
 
@@ -74,11 +115,12 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *ref
 		return;
 	}
 	vm = vm_entry_vm(entry);
-	if (!change(about, vm, def, &err)) {
+	def = xnew(struct vm_def);
+	if (vm_copy_definition(vm, def, &err) && change(&about->request, vm, def, &err))
+		vm_define(vm, def, on_saved, about);
+	else
 		finish(about, &err);
-		return;
-	}
-	vm_define(vm, def, on_saved, about);
+	free(def);
 }
 
 void vm_change_about(struct vm *vm, const struct vm_patch_request *request, vm_done_fn *done,

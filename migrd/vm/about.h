@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vm/about.h -- what people say of a VM, and no guest sees: its labels, the policy of its moves and
- * its placement.
+ * its placement; and what they change of the guest itself (wire/vm_edit.h).
  *
- * They are members of the definition, and change while the VM runs or is stopped.
+ * They are members of the definition, and change while the VM runs or is stopped.  Of the guest
+ * itself, what QEMU takes only when it starts waits in `next' of the definition for that.
  * Thread: loop.
  */
 #ifndef MIGRD_VM_ABOUT_H
@@ -13,8 +14,13 @@
 
 /* REQUEST is copied.  Waits for its turn (vm/entry.h), whose errors it may give: BUSY during a
  * move, which has sent the definition already.  LIMIT: too many labels; INVALID: what would come of
- * it is no placement.  With an error nothing has changed. */
+ * it is no placement, or no definition; CONFLICT: what is to be changed now cannot be while the
+ * guest runs, or its guest is in a file.  With an error nothing has changed. */
 void vm_change_about(struct vm *vm, const struct vm_patch_request *request, vm_done_fn *done,
 		     void *data);
+
+/* The same without a change: whether it would be made.  A job that is in the way is not looked for.
+ */
+bool vm_try_about(struct vm *vm, const struct vm_patch_request *request, struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
  * and which command is then sent to QEMU. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "vm/devices_priv.h"
 #include "vm/entry.h"
 #include "vm/firmware.h"
 #include "vm/memory.h"
@@ -12,6 +13,7 @@
 #include "vm/taps.h"
 #include "vm/tpm.h"
 #include "vm/vm_priv.h"
+#include "wire/vm_edit.h"
 
 #define COMMAND_DEADLINE_MS 10000
 
@@ -41,6 +43,7 @@ struct action_run {
 	unsigned intent_no;             /* of the VM, since the action has set its intent */
 	char former_save[ID_UUID_SIZE]; /* of a start: the save that it makes stale; "": none */
 	char *former_file;              /* its file */
+	struct vm_def *former_def;      /* of a start that has changed it; NULL: it has not */
 	struct vm_entry *entry; /* NULL: it still waits */
 	bool is_stopping;       /* QEMU was asked to end; its exit ends the action */
 	vm_done_fn *done;       /* NULL: nobody asked */
@@ -70,6 +73,7 @@ static void finish(struct action_run *run, const struct err *err)
 	if (run->done)
 		run->done(run->data, err);
 	free(run->former_file);
+	free(run->former_def);
 	free(run);
 }
 
@@ -302,6 +306,8 @@ static void put_back(struct vm *vm, const struct action_run *run)
 		vm_set_intent(vm, run->former_intent);
 	if (run->former_save[0])
 		vm_note_saved(vm, run->former_save, run->former_file);
+	if (run->former_def)
+		vm_set_definition(vm, run->former_def);
 	vm_note_starting(vm, false);
 	vm_owe_record(vm); /* another record of the VM may have been written meanwhile */
 }
@@ -368,9 +374,31 @@ static void make_save_stale(struct vm *vm, struct action_run *run)
 	vm_note_saved(vm, "", NULL);
 }
 
+/* What waits for a start becomes the definition with the record of the intent, so that a crash
+ * finds both or neither. */
+static bool take_next(struct vm *vm, struct action_run *run, struct err *err)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	bool ok = vm_copy_definition(vm, def, err);
+
+	if (ok && !vm_edit_is_empty(&def->next)) {
+		run->former_def = xnew(struct vm_def);
+		memcpy(run->former_def, def, sizeof(*def));
+		ok = vm_edit_take_next(def, err) ||
+		     err_wrap(err,
+			      "what waits for the next start of VM '%s' (`next' of its definition)",
+			      vm->row.name);
+		if (ok)
+			vm_set_definition(vm, def);
+	}
+	free(def);
+	return ok;
+}
+
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
 {
 	struct action_run *run = data;
+	struct err wrong;
 	struct vm *vm;
 
 	run->entry = entry;
@@ -381,6 +409,10 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 	vm = vm_entry_vm(entry);
 	vm->action = run;
 	run->former_intent = vm->intent;
+	if (run->action == VM_ACTION_START && !take_next(vm, run, &wrong)) {
+		finish(run, &wrong);
+		return;
+	}
 	vm_note_starting(vm, run->action == VM_ACTION_START);
 	if (run->action == VM_ACTION_START && vm_is_saved(vm))
 		make_save_stale(vm, run);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/vm_def.h"
 
 #define ROUTES "/peer/v1/"
 
@@ -167,11 +168,12 @@ const struct json_field peer_prepare_fields[] = {
 	  .type = JSON_ANY,
 	  .required = true,
 	  JSON_MEMBER(struct peer_prepare, definition),
-	  .help = "The VM definition, normalized, without labels, policy and placement." },
+	  .help = "The VM definition, normalized, without labels, policy, placement and next." },
 	{ .key = "about",
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct peer_prepare, about),
-	  .help = "Members of the definition that no guest needs: labels, policy and placement." },
+	  .help = "Members of the definition that no guest needs: labels, policy, placement and "
+		  "next." },
 	{ .key = "options",
 	  .type = JSON_OBJECT,
 	  JSON_MEMBER(struct peer_prepare, options),
@@ -575,19 +577,17 @@ bool peer_prepare_check(const struct peer_prepare *prepare, const char *path_id,
 	return true;
 }
 
-static const char *const about_keys[] = { "labels", "policy", "placement" };
-
 /* The source may have other keys in there, of a later version, which this one ignores. */
 static void take_over(struct json_object *from, struct json_object *to, bool is_moved)
 {
-	for (size_t i = 0; i < ARRAY_LEN(about_keys); i++) {
+	for (const char *const *key = vm_def_about_keys; *key; key++) {
 		struct json_object *value = NULL;
 
-		if (!json_object_object_get_ex(from, about_keys[i], &value))
+		if (!json_object_object_get_ex(from, *key, &value))
 			continue;
-		json_object_object_add(to, about_keys[i], json_object_get(value));
+		json_object_object_add(to, *key, json_object_get(value));
 		if (is_moved)
-			json_object_object_del(from, about_keys[i]);
+			json_object_object_del(from, *key);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include "wire/labels.h"
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_memory.h"
+#include "wire/vm_edit.h"
 
 const char *const vm_def_accel_names[] = { "kvm", "tcg", NULL };
 const char *const vm_def_disk_format_names[] = { "raw", "qcow2", NULL };
@@ -46,7 +47,7 @@ const char *const vm_def_tpm_model_names[] = { "none", "tpm-crb", "tpm-tis", NUL
 			"created, or the lowest free port for what is plugged in later.",   \
 	}
 
-static const struct json_field disk_fields[] = {
+const struct json_field vm_def_disk_fields[] = {
 	ID_FIELD(struct vm_def_disk),
 	{ .key = "path",
 	  .type = JSON_STRING,
@@ -90,7 +91,7 @@ static const struct json_field disk_fields[] = {
 	{ 0 },
 };
 
-static const struct json_field nic_fields[] = {
+const struct json_field vm_def_nic_fields[] = {
 	ID_FIELD(struct vm_def_nic),
 	{ .key = "type",
 	  .type = JSON_ENUM,
@@ -501,12 +502,12 @@ const struct json_field vm_def_fields[] = {
 	{ .key = "disks",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, disks, disk_count),
-	  .fields = disk_fields,
+	  .fields = vm_def_disk_fields,
 	  .help = "virtio block devices." },
 	{ .key = "nics",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, nics, nic_count),
-	  .fields = nic_fields,
+	  .fields = vm_def_nic_fields,
 	  .help = "virtio network interfaces." },
 	{ .key = "serial",
 	  .type = JSON_OBJECT,
@@ -602,8 +603,16 @@ const struct json_field vm_def_fields[] = {
 	  JSON_MEMBER(struct vm_def, placement),
 	  .fields = placement_fields,
 	  .help = "Where it may be, which plans keep to; default: anywhere." },
+	{ .key = "next",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, next),
+	  .fields = vm_edit_fields,
+	  .help = "What an edit of the running guest changes when its QEMU is started next; "
+		  "default: nothing." },
 	{ 0 },
 };
+
+const char *const vm_def_about_keys[] = { "labels", "policy", "placement", "next", NULL };
 
 static void check_labels(struct vm_def *def, struct faults *faults)
 {

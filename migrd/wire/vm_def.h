@@ -6,7 +6,7 @@
  * vm_def_normalize() therefore pins what QEMU would otherwise choose by itself.
  *
  * A struct vm_def holds no pointers and may be copied; it is large (about
- * 160 KiB): keep it on the heap.  Thread: any.
+ * 180 KiB): keep it on the heap.  Thread: any.
  */
 #ifndef MIGRD_WIRE_VM_DEF_H
 #define MIGRD_WIRE_VM_DEF_H
@@ -27,6 +27,7 @@
 #define VM_DEF_DEVICE_ID_SIZE  64
 #define VM_DEF_PROPERTIES_SIZE 1024
 #define VM_DEF_MAC_SIZE        18
+#define VM_DEF_CPU_MODEL_SIZE  512
 
 #define VM_DEF_DISK_MAX          16
 #define VM_DEF_IMAGE_MAX         (VM_DEF_DISK_MAX + 1) /* and the firmware's variables */
@@ -260,13 +261,36 @@ struct vm_def_actions {
 	int reboot, shutdown, panic, watchdog;
 };
 
+/* What is changed of a definition, at once or when QEMU is started next (wire/vm_edit.h).  A member
+ * that is all zero is not changed. */
+struct vm_edit {
+	uint64_t memory_mib, vcpus;
+	char cpu_model[VM_DEF_CPU_MODEL_SIZE];
+	struct {
+		size_t count;
+		char ids[VM_DEF_DISK_MAX + VM_DEF_CDROM_MAX][VM_DEF_ID_SIZE]; /* first first */
+	} boot_order;
+	struct {
+		size_t count;
+		struct vm_def_disk list[VM_DEF_DISK_MAX];
+	} disks; /* that are added, or take the place of the one with their id */
+	struct {
+		size_t count;
+		struct vm_def_nic list[VM_DEF_NIC_MAX];
+	} nics;
+	struct {
+		size_t count;
+		char ids[VM_DEF_DISK_MAX + VM_DEF_NIC_MAX][VM_DEF_ID_SIZE];
+	} remove; /* disks and network interfaces */
+};
+
 struct vm_def {
 	char name[ID_NAME_SIZE];
 	char uuid[ID_UUID_SIZE]; /* "" until normalized */
 	char machine[64];
 	int accel;           /* enum vm_def_accel */
 	char machine_options[256]; /* "usb=on,hpet=off"; "" */
-	char cpu_model[512]; /* with its features: "qemu64,+ssse3" */
+	char cpu_model[VM_DEF_CPU_MODEL_SIZE]; /* with its features: "qemu64,+ssse3" */
 	uint64_t memory_mib;
 	struct vm_def_memory_backend memory_backend;
 	struct vm_def_numa_node numa_nodes[VM_DEF_NUMA_NODE_MAX];
@@ -309,6 +333,7 @@ struct vm_def {
 	char labels[LABELS_SIZE];
 	char policy[ID_NAME_SIZE]; /* of its moves, unless they say another; "": none is named */
 	struct placement placement;
+	struct vm_edit next; /* what changes when its QEMU is started next */
 };
 
 /* Only the VM's host has the image, so that a move must copy it. */
@@ -345,6 +370,9 @@ static inline bool vm_def_has_tpm(const struct vm_def *def)
 const struct vm_def_disk *vm_def_local_image(const struct vm_def *def, size_t number);
 
 extern const struct json_field vm_def_fields[];
+/* Members that no guest sees; ended by NULL. */
+extern const char *const vm_def_about_keys[];
+extern const struct json_field vm_def_disk_fields[], vm_def_nic_fields[]; /* of an element */
 
 /* Sets all of *RET (defaults included), and checks each member and members against each
  * other.  False: *RET must not be used. */

@@ -71,6 +71,14 @@ static const struct json_field monitor_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field edit_fields[] = {
+	JSON_SHOWN(struct vm_shown_edit, member, "Member of the definition."),
+	JSON_SHOWN(struct vm_shown_edit, applied,
+		   "now; or next-start: it is in `next' of the definition."),
+	JSON_SHOWN_IF(struct vm_shown_edit, why, "Why not now, and what can be done."),
+	{ 0 },
+};
+
 const struct json_field vm_reply_fields[] = {
 	JSON_PART_OF(struct vm_reply, summary, vm_summary_fields),
 	JSON_SHOWN_OBJECT(struct vm_reply, monitor, monitor_fields, "Monitor of the QEMU.",
@@ -84,6 +92,9 @@ const struct json_field vm_reply_fields[] = {
 			"Only in the answer to a start: warnings for its caller.",
 			.present_offset = offsetof(struct vm_reply, has_warnings),
 			.is_passing = true),
+	JSON_SHOWN_LIST(struct vm_reply, edits, edit_count, edit_fields,
+			"Only in the answer to a PATCH of such members: when each is changed.",
+			.present_offset = offsetof(struct vm_reply, has_edits), .is_passing = true),
 	{ 0 },
 };
 

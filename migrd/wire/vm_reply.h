@@ -51,6 +51,13 @@ struct vm_shown_monitor {
 	struct vm_shown_holder holder;
 };
 
+/* What has become of one member that a PATCH has named. */
+struct vm_shown_edit {
+	const char *member;
+	const char *applied; /* "now" or "next-start" */
+	const char *why;     /* not now; NULL: it is now */
+};
+
 struct vm_reply {
 	struct vm_summary summary;
 	struct vm_shown_monitor monitor;
@@ -59,6 +66,9 @@ struct vm_reply {
 	bool has_warnings; /* of a start */
 	const char *const *warnings;
 	size_t warning_count;
+	bool has_edits; /* of a PATCH */
+	const struct vm_shown_edit *edits;
+	size_t edit_count;
 };
 extern const struct json_field vm_reply_fields[];
 

@@ -28,6 +28,8 @@ const struct json_field vm_start_fields[] = {
 	{ 0 },
 };
 
+static const char *const when_names[] = { "auto", "now", "next-start", NULL };
+
 const struct json_field vm_patch_fields[] = {
 	{ .key = "labels",
 	  .type = JSON_ANY,
@@ -46,6 +48,14 @@ const struct json_field vm_patch_fields[] = {
 	  JSON_MEMBER(struct vm_patch_request, placement),
 	  .fields = placement_fields,
 	  .help = "What of its placement is added or changed; null removes a member or a label." },
+	JSON_PART_OF(struct vm_patch_request, edit, vm_edit_fields),
+	{ .key = "when",
+	  .type = JSON_ENUM,
+	  JSON_MEMBER(struct vm_patch_request, when),
+	  .names = when_names,
+	  .help = "When it is changed itself, which is not labels, policy and placement: auto (the "
+		  "default): now if the VM is stopped, else at the next start; now: or not at all; "
+		  "next-start." },
 	{ 0 },
 };
 
@@ -55,8 +65,10 @@ bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, stru
 
 	memset(ret, 0, sizeof(*ret));
 	if (json_decode(obj, vm_patch_fields, ret, "", faults) && !ret->labels &&
-	    !ret->has_policy && !ret->placement)
-		faults_add(faults, "", "nothing to change: give labels, policy or placement");
+	    !ret->has_policy && !ret->placement && vm_edit_is_empty(&ret->edit))
+		faults_add(faults, "",
+			   "nothing to change: give labels, policy, placement, memory_mib, vcpus, "
+			   "cpu_model, boot_order, disks, nics or remove");
 	if (ret->labels)
 		labels_check(ret->labels, "/labels", true, faults);
 	if (ret->placement)

@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "wire/vm_edit.h"
 
 #define VM_ASSERT_MAX 16
 
@@ -18,12 +19,21 @@ struct vm_start_request {
 
 extern const struct json_field vm_start_fields[];
 
-/* What people say of a VM. */
+/* When an edit is to be made. */
+enum vm_edit_when {
+	VM_EDIT_AUTO, /* now if it can be, else at the next start */
+	VM_EDIT_NOW,
+	VM_EDIT_NEXT_START,
+};
+
+/* What people say of a VM, and what they change of it. */
 struct vm_patch_request {
 	struct json_object *labels; /* changes, null removing one; owned; NULL: none */
 	bool has_policy;
 	char policy[ID_NAME_SIZE]; /* "": none from now on */
 	struct json_object *placement; /* changes (wire/placement.h); owned; NULL: none */
+	struct vm_edit edit;
+	int when; /* enum vm_edit_when */
 };
 extern const struct json_field vm_patch_fields[];
 
