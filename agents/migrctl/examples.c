@@ -40,6 +40,7 @@ static const struct {
 	  E("vm edit vm1 --memory 8G --vcpus 4")
 		  E("vm edit vm1 --boot-order cd0,disk0 --when next-start")
 			  E("vm edit vm1 --file changes.json --remove disk1") },
+	{ "vm", "rename", E("vm rename vm1 web1") },
 	{ "vm", "label", E("vm label vm1 tier=web rack-") },
 	{ "vm", "set-policy", E("vm set-policy vm1 patient") E("vm set-policy vm1") },
 	{ "vm", "place", E("vm place vm1") },

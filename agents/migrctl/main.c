@@ -25,6 +25,7 @@
 #include "agents/migrctl/cmd_policy.h"
 #include "agents/migrctl/cmd_queue.h"
 #include "agents/migrctl/cmd_refresh.h"
+#include "agents/migrctl/cmd_rename.h"
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
 #include "agents/migrctl/complete.h"
@@ -126,6 +127,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_restore,
 	&cmd_vm_refresh,
 	&cmd_vm_edit,
+	&cmd_vm_rename,
 	&cmd_vm_label,
 	&cmd_vm_set_policy,
 	&cmd_vm_place,

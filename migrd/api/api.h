@@ -165,6 +165,7 @@ void api_vm_delete(struct http_request *req, void *data);
 void api_vm_run(struct http_request *req, void *data);
 void api_vm_action(struct http_request *req, void *data);
 void api_vm_change(struct http_request *req, void *data);
+void api_vm_rename(struct http_request *req, void *data);
 /* policies.c */
 void api_policies_list(struct http_request *req, void *data);
 void api_policy_get(struct http_request *req, void *data);

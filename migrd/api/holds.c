@@ -16,13 +16,21 @@ static bool applies(const struct api *api, const struct store_hold *row)
 	return !row->vm_uuid[0] || (vm && vm_role(vm) == VM_ROLE_OWNED);
 }
 
+/* The VM may have been renamed since. */
+static const char *name_of(const struct api *api, const struct store_hold *row)
+{
+	const struct vm *vm = row->vm_uuid[0] ? vm_find_uuid(api->vms, row->vm_uuid) : NULL;
+
+	return vm ? vm_name(vm) : row->vm_name;
+}
+
 static struct hold_reply shown(const struct api *api, const struct store_hold *row)
 {
 	return (struct hold_reply){
 		.id = row->id,
 		.kind = row->kind,
 		.host = api->host_id,
-		.vm = row->vm_uuid[0] ? row->vm_name : NULL,
+		.vm = row->vm_uuid[0] ? name_of(api, row) : NULL,
 		.vm_uuid = row->vm_uuid[0] ? row->vm_uuid : NULL,
 		.applies = applies(api, row),
 		.owner = row->owner,
@@ -97,7 +105,7 @@ void api_holds_list(struct http_request *req, void *data)
 	while ((row = holds_next(api->holds, row))) {
 		const struct hold_reply reply = shown(api, row);
 
-		if (!vm || strcmp(row->vm_name, vm) == 0)
+		if (!vm || strcmp(name_of(api, row), vm) == 0)
 			api_list_show(&list, hold_reply_fields, &reply);
 	}
 	api_list_reply(&list, NULL);

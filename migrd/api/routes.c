@@ -269,8 +269,9 @@ const struct http_route api_routes[] = {
 	  .reply = vm_reply_fields, .other_reply = adopt_reply_fields, .status = 201 },
 	{ "GET", "/v1/vms/{name}", V, api_vm_get, .summary = "One VM", .reply = vm_reply_fields },
 	{ "PATCH", "/v1/vms/{name}", O, api_vm_change,
-	  .summary = "Change what is said of it, also while it runs; and itself, now or at the next "
-		     "start",
+	  .summary =
+		  "Change what is said of it, also while it runs; and itself, now or at the next "
+		  "start",
 	  .body = vm_patch_fields, .reply = vm_reply_fields, .query = api_try_query },
 	{ "DELETE", "/v1/vms/{name}", O, api_vm_delete, .summary = "Forget a stopped VM",
 	  .query = api_try_query },
@@ -317,6 +318,9 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms/{name}/refresh", O, api_vm_refresh,
 	  .summary = "Let a new QEMU of this host take its guest over",
 	  .body = refresh_request_fields, .reply = refresh_reply_fields, .status = 202 },
+	{ "POST", "/v1/vms/{name}/rename", O, api_vm_rename,
+	  .summary = "Give a VM that does not run another name", .body = vm_rename_fields,
+	  .reply = vm_reply_fields, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
 	  .other_reply = move_cancel_fields, .status = 202 },

@@ -9,6 +9,7 @@
 #include "owner/start.h"
 #include "vm/about.h"
 #include "vm/entry.h"
+#include "vm/rename.h"
 #include "vm/same_mac.h"
 #include "wire/event.h"
 #include "wire/vm_edit.h"
@@ -356,6 +357,48 @@ void api_vm_change(struct http_request *req, void *data)
 	else
 		http_reply_err(req, &err);
 	json_release(vm_patch_fields, &request);
+	faults_free(faults);
+}
+
+/* Orders name their VMs. */
+static bool may_rename(const struct api *api, const struct vm *vm, struct err *err)
+{
+	CLEANUP(strbuf_fini) struct strbuf why = STRBUF_INIT;
+
+	for (const struct queue_entry *entry = queue_first(api->queue); entry;
+	     entry = queue_next(entry))
+		if (!queue_is_final(entry) && strcmp(queue_row(entry)->vm_uuid, vm_uuid(vm)) == 0)
+			return err_set(err, ERR_BUSY,
+				       "cannot rename VM '%s': entry %s of the queue is to move "
+				       "it: "
+				       "cancel that, or wait for its end",
+				       vm_name(vm), queue_row(entry)->id);
+	if (!evacuations_is_on(api->evacuations, &why))
+		return true;
+	return err_set(err, ERR_CONFLICT, "cannot rename VM '%s' now: %.300s", vm_name(vm),
+		       strbuf_str(&why));
+}
+
+void api_vm_rename(struct http_request *req, void *data)
+{
+	struct api *api = data;
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	struct faults *faults = faults_new();
+	struct vm_rename_request request = { 0 };
+	struct err err;
+
+	if (!vm)
+		;
+	else if (!json_decode(http_body(req), vm_rename_fields, &request, "", faults))
+		http_reply_faults(req, faults);
+	else if (!may_rename(api, vm, &err))
+		http_reply_err(req, &err);
+	else if (!api_is_dry_run(req))
+		vm_rename(vm, request.name, on_done, api_pending_new(req, api, request.name, 200));
+	else if (vm_job(vm) || vm_try_rename(vm, request.name, &err))
+		try_change(req, vm);
+	else
+		http_reply_err(req, &err);
 	faults_free(faults);
 }
 

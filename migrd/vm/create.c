@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "vm/devices_priv.h"
+#include "vm/rename.h"
 #include "vm/same_cid.h"
 #include "vm/vm_priv.h"
 
@@ -16,6 +17,11 @@ static bool is_name_free(struct vms *vms, const struct vm_def *def, struct err *
 			       "the "
 			       "two another name",
 			       def->name, vm_state(vm));
+	if (vm_name_is_leaving(vms, def->name))
+		return err_set(err, ERR_EXISTS,
+			       "the VM of this host that was called '%s' is being renamed: try "
+			       "again, or choose another name",
+			       def->name);
 	vm = vm_find_uuid(vms, def->uuid);
 	if (vm)
 		return err_set(err, ERR_EXISTS,
@@ -55,14 +61,16 @@ static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_rol
 	return vm_add(vms, &row);
 }
 
-/* The VM comes back to a host where it was: the move's record replaces the old one. */
+/* The VM comes back to a host where it was: the move's record replaces the old one.  It may have
+ * got another name meanwhile, which must be free here. */
 static struct vm *former_of(struct vms *vms, const struct vm_def *def, uint64_t generation)
 {
 	struct vm *vm = vm_find_uuid(vms, def->uuid);
+	const struct vm *named = vm_find(vms, def->name);
 
 	return vm && vm->role == VM_ROLE_FORMER && !vm->qemu && !vm->job &&
 			       generation > vm->row.generation &&
-			       strcmp(vm->row.name, def->name) == 0
+			       (named == vm || (!named && !vm_name_is_leaving(vms, def->name)))
 		       ? vm
 		       : NULL;
 }

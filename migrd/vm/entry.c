@@ -34,6 +34,7 @@ static const struct {
 	[VM_SYNC_QUERY] = { "query", "query", NEEDS_QEMU, true },
 	[VM_SYNC_MODIFY] = { "modify", "modify", NEEDS_QEMU, true },
 	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_EITHER, true },
+	[VM_SYNC_RENAME] = { "rename", "rename", NEEDS_NO_QEMU, false },
 	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_EITHER, true },
 };
 
@@ -116,7 +117,7 @@ static bool lacks_qemu(const struct vm *vm, enum vm_sync kind, struct err *err)
 	if (kinds[kind].needs != NEEDS_NO_QEMU || !vm->qemu)
 		return true;
 	return err_set(err, ERR_CONFLICT, "cannot %s VM '%s': it is %s%s", kinds[kind].verb,
-		       vm->row.name, vm_state(vm), kind == VM_SYNC_DELETE ? "; stop it first" : "");
+		       vm->row.name, vm_state(vm), kind == VM_SYNC_START ? "" : "; stop it first");
 }
 
 /* A VM that was here can only be queried, stopped and deleted. */

@@ -143,10 +143,37 @@ static void index_add(void **tree, const char *key)
 	assert(*node == key);
 }
 
+static void link_by_name(struct vm *vm)
+{
+	struct vm **link = &vm->vms->list;
+
+	while (*link && strcmp((*link)->row.name, vm->row.name) < 0)
+		link = &(*link)->next;
+	vm->next = *link;
+	*link = vm;
+	index_add(&vm->vms->by_name, vm->row.name);
+}
+
+static void unlink_by_name(struct vm *vm)
+{
+	struct vm **link = &vm->vms->list;
+
+	while (*link != vm)
+		link = &(*link)->next;
+	*link = vm->next;
+	tdelete(vm->row.name, &vm->vms->by_name, compare_keys);
+}
+
+void vm_set_name(struct vm *vm, const char *name)
+{
+	unlink_by_name(vm);
+	snprintf(vm->row.name, sizeof(vm->row.name), "%s", name);
+	link_by_name(vm);
+}
+
 struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 {
 	struct vm *vm = xnew(struct vm);
-	struct vm **link = &vms->list;
 
 	vm->vms = vms;
 	vm->row = *row;
@@ -159,11 +186,7 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	vm_say_saved(vm);
 	vm_events_init(vm);
 	vm_parts_init(vm);
-	while (*link && strcmp((*link)->row.name, row->name) < 0)
-		link = &(*link)->next;
-	vm->next = *link;
-	*link = vm;
-	index_add(&vms->by_name, vm->row.name);
+	link_by_name(vm);
 	index_add(&vms->by_uuid, vm->row.uuid);
 	return vm;
 }
@@ -182,12 +205,8 @@ void vm_leave_waiting(struct vm *vm)
 
 void vm_remove(struct vm *vm)
 {
-	struct vm **link = &vm->vms->list;
-
-	while (*link != vm)
-		link = &(*link)->next;
-	*link = vm->next;
-	tdelete(vm->row.name, &vm->vms->by_name, compare_keys);
+	unlink_by_name(vm);
+	vm->vms->leaving -= vm->leaving_name[0] != '\0';
 	tdelete(vm->row.uuid, &vm->vms->by_uuid, compare_keys);
 	vm_entries_let_go(vm);
 	vm_leave_waiting(vm);

@@ -59,6 +59,8 @@ struct vm {
 	struct vm_dirty dirty;        /* the last sample of its QEMU */
 	struct vm_sampling *sampling; /* NULL: none is being taken */
 	struct vm_kept kept;
+	char leaving_name[ID_NAME_SIZE]; /* vm/rename.h: that it had until its record is on disk; ""
+					  */
 	struct noise *noise; /* vm_may_log(); NULL: never needed */
 };
 
@@ -74,6 +76,7 @@ struct vms {
 	struct worker *net; /* changes the host's network, in order */
 	struct worker *files; /* makes what a guest needs in the host's storage */
 	struct vm *list;
+	unsigned leaving;        /* VMs with a leaving_name */
 	void *by_name, *by_uuid; /* trees of search.h, of vm.row.name and vm.row.uuid */
 	struct loop_timer *owed; /* for the next try to write owed records */
 	bool is_settling;        /* from vms_recover() to vms_settle() */
@@ -95,6 +98,8 @@ struct vm_place {
 struct vm_place vm_place(const struct vm *vm);
 struct vm *vm_add(struct vms *vms, const struct store_vm *row);
 void vm_remove(struct vm *vm);
+/* In the row, the list and the tree; NAME must be free, and the caller writes the row. */
+void vm_set_name(struct vm *vm, const char *name);
 void vm_changed(const struct vm *vm);
 /* Limits log records that guest and QEMU can cause as fast as they like (base/noise.h):
  * WHAT is the record's area and event, and what else tells it from others. */

@@ -98,6 +98,8 @@ static const struct {
 	  "The body of POST /v1/vms/{name}/start and /resume; optional." },
 	{ "vm-patch", vm_patch_fields, JSON_SCHEMA_REQUEST, "VM changes",
 	  "The body of PATCH /v1/vms/{name}; at least one member." },
+	{ "vm-rename", vm_rename_fields, JSON_SCHEMA_REQUEST, "Another name of a VM",
+	  "The body of POST /v1/vms/{name}/rename." },
 	{ "policy", policy_def_fields, JSON_SCHEMA_REQUEST, "Policy",
 	  "The body of PUT /v1/policies/{name}, which may leave out the name. Beyond this schema: "
 	  "what contradicts itself is refused." },

@@ -59,6 +59,17 @@ const struct json_field vm_patch_fields[] = {
 	{ 0 },
 };
 
+const struct json_field vm_rename_fields[] = {
+	{ .key = "name",
+	  .type = JSON_STRING,
+	  .required = true,
+	  JSON_MEMBER(struct vm_rename_request, name),
+	  .check = vm_def_check_name,
+	  .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+	  .help = "Its new name, unique on the host." },
+	{ 0 },
+};
+
 bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, struct faults *faults)
 {
 	size_t former = faults->count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* wire/vm_request.h -- the body of the requests that let a guest run:
- * POST /v1/vms/{name}/start and /resume, and of PATCH /v1/vms/{name}.  Thread: any. */
+ * POST /v1/vms/{name}/start and /resume, of PATCH /v1/vms/{name} and POST /v1/vms/{name}/rename.
+ * Thread: any. */
 #ifndef MIGRD_WIRE_VM_REQUEST_H
 #define MIGRD_WIRE_VM_REQUEST_H
 
@@ -36,6 +37,11 @@ struct vm_patch_request {
 	int when; /* enum vm_edit_when */
 };
 extern const struct json_field vm_patch_fields[];
+
+struct vm_rename_request {
+	char name[ID_NAME_SIZE];
+};
+extern const struct json_field vm_rename_fields[];
 
 /* Sets all of *RET, which json_release() ends.  A request that changes nothing is a fault. */
 bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, struct faults *faults);
