@@ -65,6 +65,7 @@ struct config {
 	char *tls_ca, *tls_cert, *tls_key;
 	char *maintenance_conductors; /* "HOST, HOST"; NULL: none */
 	char *maintenance_hook_program;
+	char *webhooks_ca_file; /* NULL: what the system trusts */
 	char *qemu_binary, *qemu_output_program;
 	uint64_t qemu_log_size_kib;
 	uint64_t qemu_start_timeout_ms;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -91,6 +92,11 @@ const struct config_key config_keys[] = {
 	  .is_live = true },
 	{ "maintenance", "hook_program", CONFIG_TYPE_PROGRAM, AT(maintenance_hook_program),
 	  .fallback = MIGRD_LIBEXECDIR "/migrd-hook", .help = "The program that runs hooks." },
+	{ "webhooks", "ca_file", CONFIG_TYPE_PATH, AT(webhooks_ca_file),
+	  .fallback_text = "what the system trusts",
+	  .help = "Certificates of the authorities that may vouch for the receivers of webhooks, "
+		  "PEM.",
+	  .is_live = true },
 	{ "move", "stream_program", CONFIG_TYPE_PROGRAM, AT(move_stream_program),
 	  .fallback = MIGRD_LIBEXECDIR "/migrd-stream",
 	  .help = "The program that carries a guest over the network." },
@@ -298,31 +304,6 @@ bool config_type_is_text(enum config_type type)
 
 /* ---- values -------------------------------------------------------------- */
 
-static bool host_is_valid(const char *host, size_t len)
-{
-	if (len > 2 && host[0] == '[' && host[len - 1] == ']')
-		return strspn(host + 1, "0123456789abcdefABCDEF:.%") == len - 2;
-	if (len == 0 || len > 253 || host[0] == '-')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)host[i]) && host[i] != '.' && host[i] != '-')
-			return false;
-	return true;
-}
-
-static bool address_is_valid(const char *address, unsigned long port_min)
-{
-	const char *colon = strrchr(address, ':');
-	size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
-	unsigned long port;
-
-	if (digits == 0 || digits > 5 || colon[1 + digits] != '\0')
-		return false;
-	port = strtoul(colon + 1, NULL, 10);
-	return port >= port_min && port <= 65535 &&
-	       host_is_valid(address, (size_t)(colon - address));
-}
-
 static bool set_text(const struct config_key *key, char *text, char **out, char **ret_why)
 {
 	if (key->max > 0 && strlen(text) > key->max) {
@@ -431,25 +412,6 @@ static bool map_is_valid(const char *value)
 			return false;
 	}
 	return true;
-}
-
-/* No user and password, which would be shown, and no fragment, which is never sent. */
-static bool url_is_valid(const char *url)
-{
-	static const char scheme[] = "https://";
-	const char *host = url + strlen(scheme);
-	CLEANUP(free_charp) char *address = NULL;
-	size_t len;
-
-	if (strncmp(url, scheme, strlen(scheme)) != 0)
-		return false;
-	for (const char *c = url; *c; c++)
-		if (!isgraph((unsigned char)*c) || strchr("\"<>\\^`{|}#@", *c))
-			return false;
-	len = strcspn(host, "/?");
-	address = xasprintf("%.*s%s", (int)len, host,
-			    memrchr(host, ':', len) && host[len - 1] != ']' ? "" : ":443");
-	return address_is_valid(address, 1);
 }
 
 static bool when_is_valid(const char *value)
@@ -567,7 +529,7 @@ bool config_value_set(const struct config_key *key, const char *value, const cha
 				   "/srv/vms:/images /opt/vms:/images/old",
 				   out, ret_why);
 	case CONFIG_TYPE_URL:
-		return set_checked(key, value, url_is_valid(value),
+		return set_checked(key, value, address_is_https_url(value),
 				   "an https URL without a user, such as "
 				   "https://notices.example.net/migrd",
 				   out, ret_why);

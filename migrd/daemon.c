@@ -20,6 +20,7 @@ static const struct {
 	{ "store", &service_store },
 	{ "peers", &service_peers },
 	{ "notify", &service_notify },
+	{ "webhooks", &service_webhooks },
 	{ "policies", &service_policies },
 	{ "holds", &service_holds },
 	{ "vms", &service_vms },
@@ -80,6 +81,7 @@ static void on_vms_recovered(void *data, const struct err *err)
 	(void)err;
 	api->is_ready = true;
 	holds_recover(api->holds);
+	webhooks_recover(api->webhooks);
 	shutdown_look(api->shutdown);
 	newest_begin(api->newest);
 	log_info("migrd", "ready", "host=%s", api->host_id);

@@ -38,6 +38,7 @@ struct reading {
 	struct tls_live *tls;
 	struct notify_parties *parties; /* NULL: they could not be read */
 	struct hook_sections *hooks;    /* likewise */
+	struct tls_trust *webhook_trust; /* NULL: that of the system */
 	struct err err;
 };
 
@@ -87,7 +88,9 @@ static void run_reading(struct work *work)
 	read_config(reading);
 	if (reading->has_config &&
 	    settings_load_parties_blocking(&reading->config, &reading->parties, &reading->err) &&
-	    settings_load_hooks_blocking(&reading->config, &reading->hooks, &reading->err))
+	    settings_load_hooks_blocking(&reading->config, &reading->hooks, &reading->err) &&
+	    settings_load_webhook_trust_blocking(&reading->config, &reading->webhook_trust,
+						 &reading->err))
 		reading->tls = tls_live_load_blocking(reading->ca, reading->cert, reading->key,
 						      &reading->err);
 }
@@ -99,6 +102,7 @@ static void reading_free(struct reading *reading)
 	tls_live_unref(reading->tls);
 	notify_parties_free(reading->parties);
 	hook_sections_free(reading->hooks);
+	tls_trust_unref(reading->webhook_trust);
 	free(reading->path);
 	free(reading->ca);
 	free(reading->cert);
@@ -220,6 +224,7 @@ static void take_all(struct reload *reload, struct reading *reading)
 	take_peers(reload, &reading->config);
 	notify_set_parties(api->notify, TAKE_PTR(reading->parties));
 	hooks_set(api->hooks, TAKE_PTR(reading->hooks));
+	webhooks_set_trust(api->webhooks, reading->webhook_trust);
 	take_tls(reload, reading->tls);
 }
 

@@ -43,6 +43,7 @@ extern const struct service service_signals;
 /* service_peers.c */
 extern const struct service service_peers;
 extern const struct service service_notify;
+extern const struct service service_webhooks;
 
 /* service_guests.c */
 extern const struct service service_policies;

@@ -66,6 +66,7 @@ static bool start_metrics(struct daemon *daemon, struct err *err)
 		.holds = api->holds,
 		.queue = api->queue,
 		.hooks = api->hooks,
+		.webhooks = api->webhooks,
 		.capacity = api->capacity,
 		.evacuations = api->evacuations,
 		.maintenances = api->maintenances,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Those to whom this host speaks: other coordinators, parties that are told of moves. */
+/* Those to whom this host speaks: other coordinators, parties that are told of moves, webhooks. */
 #include "service.h"
+
+#include <string.h>
 
 #include "base/mem.h"
 #include "notify/notify.h"
@@ -53,3 +55,48 @@ static void end_notify(struct daemon *daemon)
 }
 
 const struct service service_notify = { start_notify, end_notify, NULL };
+
+/* A guest stands still between two hosts. */
+static bool is_handing_over(void *data)
+{
+	const struct api *api = data;
+	const struct move *move = NULL;
+
+	while ((move = moves_next_active(api->moves, move)))
+		if (strcmp(move_row(move)->state, "handover") == 0)
+			return true;
+	return false;
+}
+
+static bool start_webhooks(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+	struct tls_trust *trust = NULL;
+
+	if (!settings_load_webhook_trust_blocking(daemon->config, &trust, err))
+		return false;
+	api->webhooks = webhooks_new(&(struct webhooks_env){
+		.loop = api->loop,
+		.store = api->store,
+		.bus = api->bus,
+		.notify = api->notify,
+		.host_id = api->host_id,
+		.must_wait = is_handing_over,
+		.data = api,
+	});
+	webhooks_set_trust(api->webhooks, trust);
+	tls_trust_unref(trust);
+	return true;
+}
+
+static void end_webhooks(struct daemon *daemon)
+{
+	webhooks_end(daemon->api.webhooks);
+}
+
+static void free_webhooks(struct daemon *daemon)
+{
+	webhooks_free(TAKE_PTR(daemon->api.webhooks));
+}
+
+const struct service service_webhooks = { start_webhooks, end_webhooks, free_webhooks };

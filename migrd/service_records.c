@@ -57,6 +57,16 @@ static void add_answer(void *data, void *row)
 	answers_add_row(data, row);
 }
 
+static void add_webhook(void *data, void *row)
+{
+	webhooks_add_row(data, row);
+}
+
+static void add_delivery(void *data, void *row)
+{
+	webhooks_add_delivery_row(data, row);
+}
+
 static bool start_records(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -73,7 +83,9 @@ static bool start_records(struct daemon *daemon, struct err *err)
 	       store_load_blocking(api->store, STORE_HOOK, add_hook, api->hooks, err) &&
 	       store_load_blocking(api->store, STORE_MAINTENANCE, add_maintenance,
 				   api->maintenances, err) &&
-	       store_load_blocking(api->store, STORE_ANSWER, add_answer, api->answers, err);
+	       store_load_blocking(api->store, STORE_ANSWER, add_answer, api->answers, err) &&
+	       store_load_blocking(api->store, STORE_WEBHOOK, add_webhook, api->webhooks, err) &&
+	       store_load_blocking(api->store, STORE_DELIVERY, add_delivery, api->webhooks, err);
 }
 
 const struct service service_records = { start_records, NULL, NULL };

@@ -61,6 +61,19 @@ bool settings_load_parties_blocking(const struct config *config, struct notify_p
 	return true;
 }
 
+bool settings_load_webhook_trust_blocking(const struct config *config, struct tls_trust **ret,
+					  struct err *err)
+{
+	struct tls_trust *trust = config->webhooks_ca_file
+					  ? tls_trust_read_blocking(config->webhooks_ca_file, err)
+					  : NULL;
+
+	if (config->webhooks_ca_file && !trust)
+		return err_wrap(err, "[webhooks] ca_file");
+	*ret = trust;
+	return true;
+}
+
 bool settings_load_hooks_blocking(const struct config *config, struct hook_sections **ret,
 				  struct err *err)
 {

@@ -15,6 +15,7 @@
 #include "notify/parties.h"
 #include "storage/place.h"
 #include "tls/live.h"
+#include "tls/trust.h"
 
 /* A certificate must be this host's. */
 bool settings_check_identity(const struct tls_identity *identity, const struct config *config,
@@ -25,6 +26,10 @@ bool settings_load_tls_blocking(const struct config *config, struct tls_live **r
 /* Reads the secrets of the parties that are told of moves; the caller owns *RET. */
 bool settings_load_parties_blocking(const struct config *config, struct notify_parties **ret,
 				    struct err *err);
+/* Reads who may vouch for the receivers of webhooks; the caller owns *RET.  NULL: the configuration
+ * names no file, so whom the system trusts. */
+bool settings_load_webhook_trust_blocking(const struct config *config, struct tls_trust **ret,
+					  struct err *err);
 /* Reads the secrets of the hooks that have urls, and who may ask for hooks; the same. */
 bool settings_load_hooks_blocking(const struct config *config, struct hook_sections **ret,
 				  struct err *err);

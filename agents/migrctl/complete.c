@@ -175,6 +175,7 @@ static const struct source sources[] = {
 	{ "save", "", "ID", add_list, "/v1/saves", "id" },
 	{ "refresh", "", "ID", add_list, "/v1/refreshes", "id" },
 	{ "hold", "", "ID", add_list, "/v1/holds", "id" },
+	{ "webhook", "", "ID", add_list, "/v1/webhooks", "id" },
 	{ "evacuation", "", "ID", add_list_and_current, "/v1/evacuations", "id" },
 	{ "maintenance", "", "ID", add_list_and_current, "/v1/maintenances", "id" },
 	{ "maintenance", "id", "ID", add_list_and_current, "/v1/maintenances", "id" },

@@ -28,6 +28,7 @@
 #include "agents/migrctl/cmd_rename.h"
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
+#include "agents/migrctl/cmd_webhook.h"
 #include "agents/migrctl/complete.h"
 #include "agents/migrctl/error_page.h"
 #include "agents/migrctl/examples.h"
@@ -195,6 +196,14 @@ static const struct cli_command *const commands[] = {
 	&cmd_hold_remove,
 	&cmd_job_list,
 	&cmd_events,
+	&cmd_webhook_add,
+	&cmd_webhook_list,
+	&cmd_webhook_show,
+	&cmd_webhook_set,
+	&cmd_webhook_dead,
+	&cmd_webhook_redeliver,
+	&cmd_webhook_test,
+	&cmd_webhook_remove,
 	&cmd_context_add,
 	&cmd_context_list,
 	&cmd_context_use,

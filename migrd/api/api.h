@@ -27,6 +27,7 @@
 #include "shutdown/shutdown.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
+#include "webhook/webhook.h"
 #include "wire/host_reply.h"
 #include "wire/vm_reply.h"
 
@@ -40,6 +41,7 @@ struct api {
 	struct policies *policies;
 	struct holds *holds;
 	struct notify *notify;
+	struct webhooks *webhooks;
 	struct moves *moves;
 	struct saves *saves;
 	struct refreshes *refreshes;
@@ -311,6 +313,19 @@ void api_host_repair(struct http_request *req, void *data);
 void api_host_backup(struct http_request *req, void *data);
 /* events.c */
 void api_events(struct http_request *req, void *data);
+/* webhooks.c */
+void api_webhooks_list(struct http_request *req, void *data);
+void api_webhooks_add(struct http_request *req, void *data);
+void api_webhook_get(struct http_request *req, void *data);
+void api_webhook_change(struct http_request *req, void *data);
+void api_webhook_remove(struct http_request *req, void *data);
+void api_webhook_dead_list(struct http_request *req, void *data);
+void api_webhook_dead_get(struct http_request *req, void *data);
+void api_webhook_redeliver(struct http_request *req, void *data);
+void api_webhook_dead_redeliver(struct http_request *req, void *data);
+void api_webhook_dead_clear(struct http_request *req, void *data);
+void api_webhook_dead_remove(struct http_request *req, void *data);
+void api_webhook_test(struct http_request *req, void *data);
 /* peer.c */
 void api_peer_hello(struct http_request *req, void *data);
 void api_peer_prepare(struct http_request *req, void *data);

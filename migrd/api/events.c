@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "base/bus_filter.h"
 #include "base/mem.h"
 #include "wire/event.h"
 
@@ -30,56 +31,19 @@ void api_vm_event(void *data, const struct vm *vm, const struct qmp_event *event
 
 /* ---- what a caller wants to hear --------------------------------------------------- */
 
-struct filter {
-	char *types; /* names with commas between them; NULL: any */
-	/* "": any */
-	char vm[ID_NAME_SIZE], move[ID_UUID_SIZE], host[ID_NAME_SIZE];
-};
-
-static void filter_init(struct filter *filter, const struct http_request *req)
+static const char *or_empty(const char *text)
 {
-	const char *types = http_query(req, "type"), *vm = http_query(req, "vm");
-	const char *move = http_query(req, "move"), *host = http_query(req, "host");
+	return text ? text : "";
+}
+
+static void filter_init(struct bus_filter *filter, const struct http_request *req)
+{
+	const char *types = http_query(req, "type");
 
 	filter->types = types ? xstrdup(types) : NULL;
-	snprintf(filter->vm, sizeof(filter->vm), "%s", vm ? vm : "");
-	snprintf(filter->move, sizeof(filter->move), "%s", move ? move : "");
-	snprintf(filter->host, sizeof(filter->host), "%s", host ? host : "");
-}
-
-static bool is_named(const char *names, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *at = names; at; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (strncmp(at, name, len) == 0 && (at[len] == '\0' || at[len] == ','))
-			return true;
-	}
-	return false;
-}
-
-/* An event that names no host is of this one. */
-static bool is_of_host(const struct bus_about *about, const char *host, const char *own)
-{
-	bool names_any = false;
-
-	for (size_t i = 0; i < BUS_HOSTS_MAX; i++) {
-		if (strcmp(about->hosts[i], host) == 0)
-			return true;
-		names_any = names_any || about->hosts[i][0];
-	}
-	return !names_any && strcmp(host, own) == 0;
-}
-
-static bool passes(const struct filter *filter, const struct bus_event *event, const char *own)
-{
-	const struct bus_about *about = event->about;
-
-	return (!filter->types || is_named(filter->types, event->type)) &&
-	       (!filter->vm[0] || strcmp(about->vm, filter->vm) == 0) &&
-	       (!filter->move[0] || strcmp(about->move, filter->move) == 0) &&
-	       (!filter->host[0] || is_of_host(about, filter->host, own));
+	snprintf(filter->vm, sizeof(filter->vm), "%s", or_empty(http_query(req, "vm")));
+	snprintf(filter->move, sizeof(filter->move), "%s", or_empty(http_query(req, "move")));
+	snprintf(filter->host, sizeof(filter->host), "%s", or_empty(http_query(req, "host")));
 }
 
 /* ---- the stream ------------------------------------------------------------------------ */
@@ -88,7 +52,7 @@ struct watcher {
 	const struct api *api;
 	struct http_stream *stream;
 	struct bus_listener *listener;
-	struct filter filter;
+	struct bus_filter filter;
 };
 
 static void on_closed(void *data)
@@ -96,7 +60,7 @@ static void on_closed(void *data)
 	struct watcher *watcher = data;
 
 	bus_unlisten(watcher->listener);
-	free(watcher->filter.types);
+	bus_filter_fini(&watcher->filter);
 	free(watcher);
 }
 
@@ -104,7 +68,7 @@ static void on_event(void *data, const struct bus_event *event)
 {
 	struct watcher *watcher = data;
 
-	if (passes(&watcher->filter, event, watcher->api->host_id))
+	if (bus_filter_passes(&watcher->filter, event, watcher->api->host_id))
 		http_stream_event(watcher->stream, event->id, event->type, event->json);
 }
 

@@ -93,8 +93,8 @@ static struct json_object *good_schema(const struct http_route *route)
 	return either;
 }
 
-/* The `data' of each event is one of these; `event' has its kind. */
-static struct json_object *events_schema(void)
+/* The `data' of an event is one of these. */
+static struct json_object *any_event(void)
 {
 	struct json_object *either = any_of();
 	const char *name;
@@ -102,6 +102,13 @@ static struct json_object *events_schema(void)
 	for (size_t i = 0; (name = wire_schema_name(i)); i++)
 		if (strncmp(name, EVENT_PREFIX, strlen(EVENT_PREFIX)) == 0)
 			any_of_add(either, openapi_ref(name));
+	return either;
+}
+
+static struct json_object *events_schema(void)
+{
+	struct json_object *either = any_event();
+
 	json_add_str(
 		either, "description",
 		"Server-sent events, each with `id`, `event` and `data`, which is JSON: of `event: "
@@ -349,6 +356,48 @@ static void add_webhook(struct json_object *webhooks, const char *name, const ch
 		add_schema(good, JSON_TYPE, openapi_ref(answer_schema));
 }
 
+static void add_webhook_header(struct json_object *post, const char *name, const char *words)
+{
+	struct json_object *parameter = json_object_new_object();
+
+	json_add_str(parameter, "name", name);
+	json_add_str(parameter, "in", "header");
+	json_add_str(parameter, "description", words);
+	json_add_bool(parameter, "required", true);
+	json_add_str(get_or_add(parameter, "schema"), "type", "string");
+	json_object_array_add(json_object_object_get(post, "parameters"), parameter);
+}
+
+/* What a webhook gets that was registered by POST /v1/webhooks. */
+static void add_event_webhook(struct json_object *webhooks)
+{
+	struct json_object *post = get_or_add(get_or_add(webhooks, "event"), "post");
+	struct json_object *answers = get_or_add(post, "responses");
+	struct json_object *schema = json_object_new_object(), *all = json_object_new_array();
+	struct json_object *data = json_object_new_object(), *either = any_event();
+
+	any_of_add(either, openapi_ref("webhook-test"));
+	json_object_object_add(get_or_add(data, "properties"), "data", either);
+	json_object_array_add(all, openapi_ref("webhook-message"));
+	json_object_array_add(all, data);
+	json_object_object_add(schema, "allOf", all);
+	json_add_str(post, "operationId", "webhook-message");
+	json_add_str(post, "summary", "An event, for a webhook of POST /v1/webhooks");
+	json_object_object_add(post, "parameters", json_object_new_array());
+	add_webhook_header(post, "webhook-id", "Of the delivery: the same at each try.");
+	add_webhook_header(post, "webhook-timestamp",
+			   "Time of the try, in seconds since 1970; a part of what is signed.");
+	add_webhook_header(post, "webhook-signature",
+			   "v1, and the base64 of the HMAC-SHA256 of id.timestamp.body, one for "
+			   "each key, with blanks between them.");
+	add_schema(get_or_add(post, "requestBody"), JSON_TYPE, schema);
+	json_add_str(get_or_add(answers, "2XX"), "description", "It was heard");
+	json_add_str(get_or_add(answers, "410"), "description",
+		     "It wants no more: the webhook is disabled");
+	json_add_str(get_or_add(answers, "default"), "description",
+		     "It is tried again, after Retry-After if that is later");
+}
+
 static struct json_object *webhooks(void)
 {
 	struct json_object *ret = json_object_new_object();
@@ -358,6 +407,7 @@ static struct json_object *webhooks(void)
 	add_webhook(ret, NOTICE_AFTER, "notice-after", NULL, "A move has ended");
 	add_webhook(ret, HOOK_NOTICE, "notice-hook", "hook-answer",
 		    "This host is empty, and a hook of it has a url");
+	add_event_webhook(ret);
 	return ret;
 }
 

@@ -37,6 +37,7 @@ static const struct {
 	{ "refreshes", "Guests that a new QEMU of the same host takes over" },
 	{ "jobs", "All long work of this host" },
 	{ "events", "What changes, as it changes" },
+	{ "webhooks", "Events that are sent to others" },
 	{ TAG_STATE, "The coordinator itself: whether it is well, figures, this document" },
 	{ TAG_PEER, "Between coordinators: not for users, and changed without notice" },
 };
@@ -133,6 +134,7 @@ static const struct {
 	{ "name", "Name of the VM, or of the policy.", NULL },
 	{ "id", "Id of the object; of a peer the host's, of a device its own.", NULL },
 	{ "host", "Id of the host.", NULL },
+	{ "number", "Number of the delivery.", NULL },
 	{ "action", "What is done with it.", vm_actions },
 	{ "call", "What the guest's agent is asked for.", agent_calls },
 	{ 0 },

@@ -11,6 +11,7 @@
 #include "wire/queue_reply.h"
 #include "wire/schema.h"
 #include "wire/vm_def_device.h"
+#include "wire/webhook.h"
 
 #define PREFIX "#/components/schemas/"
 
@@ -121,6 +122,8 @@ static const struct {
 	{ queue_request_fields,
 	  "{\"vm\":\"vm1\",\"to\":[\"b\",\"c\"],\"priority\":\"evacuation\"}" },
 	{ hold_request_fields, "{\"vm\":\"vm1\",\"reason\":\"restore test\",\"for_s\":7200}" },
+	{ webhook_request_fields,
+	  "{\"url\":\"https://events.example.net/migrd\",\"types\":[\"move\",\"evacuation\"]}" },
 	{ evacuation_request_fields,
 	  "{\"requester\":\"ops\",\"why\":\"new memory\",\"dry_run\":true}" },
 };

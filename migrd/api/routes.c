@@ -7,6 +7,7 @@
 #include "wire/backup_request.h"
 #include "wire/capacity.h"
 #include "wire/evacuation_reply.h"
+#include "wire/event.h"
 #include "wire/fleet.h"
 #include "wire/hold.h"
 #include "wire/hook.h"
@@ -26,6 +27,7 @@
 #include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
+#include "wire/webhook.h"
 
 #define V HTTP_ROLE_VIEWER
 #define O HTTP_ROLE_OPERATOR
@@ -54,10 +56,6 @@ static const char *const evacuation_states[] = { ANY_STATES, "planned", "waiting
 static const char *const maintenance_states[] = { ANY_STATES, "planned",  "running",
 						  "waiting",  "stopping", "done",
 						  "failed",   "aborted",  NULL };
-static const char *const event_types[] = { "vm",         "move",        "save",  "refresh",
-					   "evacuation", "maintenance", "queue", "hold",
-					   "hook",       "cordon",      "qemu",  "monitor",
-					   "shutdown",   NULL };
 
 #define FIELDS                                                                          \
 	{                                                                               \
@@ -164,7 +162,7 @@ static const struct http_query_key refreshes_query[] = {
 };
 static const struct http_query_key holds_query[] = { OF_VM, FIELDS, { 0 } };
 static const struct http_query_key events_query[] = {
-	{ "type", HTTP_QUERY_SET, .names = event_types, .help = "Only these types." },
+	{ "type", HTTP_QUERY_SET, .names = event_type_names, .help = "Only these types." },
 	{ "vm", HTTP_QUERY_TEXT, .help = "Only what is about the VM of this name." },
 	{ "move", HTTP_QUERY_TEXT, .help = "Only what is about the move of this id." },
 	{ "host", HTTP_QUERY_TEXT, .help = "Only what is about the host of this id." },
@@ -498,6 +496,37 @@ const struct http_route api_routes[] = {
 	  .reply = job_reply_fields },
 	{ "GET", "/v1/events", V, api_events, .is_stream = true, .query = events_query,
 	  .summary = "Server-sent events; resumes by Last-Event-ID" },
+	{ "GET", "/v1/webhooks", O, api_webhooks_list,
+	  .summary = "Webhooks of the events of this host, oldest first", .query = fields_query,
+	  .reply = webhook_reply_fields, .is_list = true },
+	{ "POST", "/v1/webhooks", A, api_webhooks_add,
+	  .summary = "Have events sent to a url, signed, and kept until they are heard or expire",
+	  .body = webhook_request_fields, .reply = webhook_reply_fields, .status = 201,
+	  .query = api_try_query, .is_private = true },
+	{ "GET", "/v1/webhooks/{id}", O, api_webhook_get, .summary = "One webhook",
+	  .reply = webhook_reply_fields },
+	{ "PATCH", "/v1/webhooks/{id}", A, api_webhook_change,
+	  .summary = "Change it, disable it, or enable it again", .body = webhook_patch_fields,
+	  .reply = webhook_reply_fields, .query = api_try_query },
+	{ "DELETE", "/v1/webhooks/{id}", A, api_webhook_remove,
+	  .summary = "Remove it, with what it was not told yet", .query = api_try_query },
+	{ "POST", "/v1/webhooks/{id}/test", O, api_webhook_test,
+	  .summary = "Send it a message of the type test now, and say what came of it",
+	  .reply = webhook_tested_fields },
+	{ "POST", "/v1/webhooks/{id}/redeliver", O, api_webhook_redeliver,
+	  .summary = "Try all its dead deliveries again", .reply = webhook_reply_fields,
+	  .status = 202 },
+	{ "GET", "/v1/webhooks/{id}/dead", O, api_webhook_dead_list,
+	  .summary = "Its deliveries that are not tried any more, by number", .query = fields_query,
+	  .reply = webhook_dead_fields, .is_list = true },
+	{ "DELETE", "/v1/webhooks/{id}/dead", O, api_webhook_dead_clear,
+	  .summary = "Remove all of them", .query = api_try_query },
+	{ "GET", "/v1/webhooks/{id}/dead/{number}", O, api_webhook_dead_get,
+	  .summary = "One of them, with what was sent", .reply = webhook_dead_whole_fields },
+	{ "DELETE", "/v1/webhooks/{id}/dead/{number}", O, api_webhook_dead_remove,
+	  .summary = "Remove one of them", .query = api_try_query },
+	{ "POST", "/v1/webhooks/{id}/dead/{number}/redeliver", O, api_webhook_dead_redeliver,
+	  .summary = "Try one of them again", .reply = webhook_reply_fields, .status = 202 },
 	{ "GET", "/healthz", N, api_healthz, .summary = "The coordinator answers",
 	  .type = "text/plain" },
 	{ "GET", "/readyz", N, api_readyz, .summary = "It has found its guests again",

@@ -26,6 +26,7 @@
 #include "queue/queue.h"
 #include "tls/live.h"
 #include "vm/vm.h"
+#include "webhook/webhook.h"
 
 #define METRICS_LOOK_MS 1000
 /* VMs with samples of their own, in each metric that has them by name. */
@@ -42,6 +43,7 @@ struct metrics_env {
 	struct holds *holds;
 	struct queue *queue;
 	struct hooks *hooks;
+	struct webhooks *webhooks;
 	struct capacity *capacity;
 	struct evacuations *evacuations;
 	struct maintenances *maintenances;

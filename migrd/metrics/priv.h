@@ -65,6 +65,9 @@ metrics_read_fn metrics_read_evacuation_state, metrics_read_evacuation_paused,
 	metrics_read_evacuation_deadline, metrics_read_evacuation_fill, metrics_read_evacuations,
 	metrics_read_maintenance_state, metrics_read_maintenance_hosts, metrics_read_maintenances,
 	metrics_read_hooks, metrics_read_hook_running, metrics_read_holds;
+/* ---- of what is told to others: read_webhooks.c ------------------------------------------ */
+metrics_read_fn metrics_read_webhooks, metrics_read_deliveries, metrics_read_deliveries_kept,
+	metrics_read_delivery_oldest, metrics_read_events_lost;
 /* ---- of the daemon: read_daemon.c ------------------------------------------------------------ */
 metrics_read_fn metrics_read_build, metrics_read_certificate, metrics_read_loop,
 	metrics_read_store_size, metrics_read_store_write, metrics_read_store_waiting,

@@ -240,6 +240,35 @@ const struct metric metrics_table[] = {
 	  "Holds that keep automata from moving guests: of the host, or of a vm.",
 	  metrics_read_holds },
 
+	/* ---- webhooks ---- */
+	{ GAUGE("migrd_webhooks", ""),
+	  { "state" },
+	  "records of webhooks",
+	  "Webhooks of events that are enabled or disabled.",
+	  metrics_read_webhooks },
+	{ COUNTER("migrd_webhook_deliveries", ""),
+	  { "result" },
+	  "answers of receivers",
+	  "Deliveries that were heard (delivered) or have expired (dead), and tries that failed.",
+	  metrics_read_deliveries },
+	{ GAUGE("migrd_webhook_deliveries_kept", ""),
+	  { "state" },
+	  "records of deliveries",
+	  "Deliveries that wait (pending) or are not tried any more (dead).",
+	  metrics_read_deliveries_kept },
+	{ GAUGE("migrd_webhook_oldest_pending_timestamp_seconds", "seconds"),
+	  { NULL },
+	  "records of deliveries",
+	  "Time of the oldest delivery that an enabled webhook has not heard; absent where none "
+	  "waits.",
+	  metrics_read_delivery_oldest },
+	{ COUNTER("migrd_webhook_lost_events", ""),
+	  { NULL },
+	  "the event bus",
+	  "Events that a webhook was not told, as far as they could be counted; each loss is told "
+	  "to it.",
+	  metrics_read_events_lost },
+
 	/* ---- peers ---- */
 	{ GAUGE("migrd_peer_up", ""),
 	  { "peer" },

@@ -44,6 +44,7 @@ struct post {
 	char curl_error[CURL_ERROR_SIZE];
 	/* once it is done */
 	long status;
+	uint64_t retry_after_s;
 	struct err err;
 	TAILQ_ENTRY(post) link;
 };
@@ -227,9 +228,9 @@ struct share {
 };
 
 /* NULL: there are more names than a set of parties has, since a reload gave others. */
-static struct share *share_of(struct share shares[NOTICE_PARTIES_MAX], const char *party)
+static struct share *share_of(struct share shares[NOTIFY_SHARES_MAX], const char *party)
 {
-	for (size_t i = 0; i < NOTICE_PARTIES_MAX; i++) {
+	for (size_t i = 0; i < NOTIFY_SHARES_MAX; i++) {
 		if (!shares[i].party)
 			shares[i].party = party;
 		if (strcmp(shares[i].party, party) == 0)
@@ -241,7 +242,7 @@ static struct share *share_of(struct share shares[NOTICE_PARTIES_MAX], const cha
 /* Gives the next ones their turn.  A party that does not answer keeps no other party waiting. */
 static void start_more(struct notify *notify)
 {
-	struct share shares[NOTICE_PARTIES_MAX] = { 0 }, *share;
+	struct share shares[NOTIFY_SHARES_MAX] = { 0 }, *share;
 	struct post *post;
 
 	TAILQ_FOREACH(post, &notify->posts, link)
@@ -298,8 +299,11 @@ static void on_ended(void *transfer, CURLcode code)
 {
 	struct post *post = transfer;
 	bool is_cut = code == CURLE_WRITE_ERROR && post->answer.len > NOTIFY_ANSWER_MAX;
+	curl_off_t retry_after_s = 0;
 
 	curl_easy_getinfo(post->easy, CURLINFO_RESPONSE_CODE, &post->status);
+	curl_easy_getinfo(post->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+	post->retry_after_s = retry_after_s > 0 ? (uint64_t)retry_after_s : 0;
 	switch (fault_at(post, "reply", &post->err)) {
 	case FAULT_NONE:
 		if (err_is_set(&post->err))
@@ -356,7 +360,7 @@ static struct post *next_done(const struct notify *notify)
 static void call(struct post *post)
 {
 	const struct notify_reply reply = { post->status, strbuf_str(&post->answer),
-					    post->answer.len };
+					    post->answer.len, post->retry_after_s };
 
 	tell_sent(post);
 	post->done(post->data, err_is_set(&post->err) ? NULL : &reply,
@@ -406,7 +410,7 @@ static bool prepare(struct post *post, const struct notify_party *party, const c
 /* Of memory that lasts. */
 static const char *type_of(const char *type)
 {
-	static const char *const types[] = { "before", "after", "hook" };
+	static const char *const types[] = { "before", "after", "hook", "webhook" };
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (strcmp(types[i], type) == 0)
@@ -431,8 +435,9 @@ void notify_send(struct notify *notify, const struct notify_message *message, no
 	snprintf(post->party, sizeof(post->party), "%s", message->party);
 	TAILQ_INSERT_TAIL(&notify->posts, post, link);
 	notify->count++;
-	if (!prepare(post, notify_parties_find(notify->parties, post->party), message->id,
-		     &post->err)) {
+	if (!prepare(post,
+		     message->to ? message->to : notify_parties_find(notify->parties, post->party),
+		     message->id, &post->err)) {
 		finish(post);
 		return;
 	}

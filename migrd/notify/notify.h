@@ -16,7 +16,10 @@
 #include "wire/notice.h"
 
 #define NOTIFY_OF_A_PARTY_MAX 8
-#define NOTIFY_AT_ONCE_MAX    ((size_t)NOTIFY_OF_A_PARTY_MAX * NOTICE_PARTIES_MAX)
+/* Parties with turns of their own: those of the configuration, and others (`to'). */
+#define NOTIFY_OTHERS_MAX     32
+#define NOTIFY_SHARES_MAX     (NOTICE_PARTIES_MAX + NOTIFY_OTHERS_MAX)
+#define NOTIFY_AT_ONCE_MAX    ((size_t)NOTIFY_OF_A_PARTY_MAX * NOTIFY_SHARES_MAX)
 #define NOTIFY_WAITING_MAX    4096 /* with those under way */
 
 struct notify;
@@ -35,6 +38,7 @@ struct notify_reply {
 	long status;
 	const char *body; /* borrowed; up to NOTIFY_ANSWER_MAX and a byte more: it was cut */
 	size_t len;
+	uint64_t retry_after_s; /* its header Retry-After, a date too; 0: it has none */
 };
 /* Called once, never from inside notify_send(): REPLY or ERR.  UNAVAILABLE, TIMEOUT, UNAUTHORIZED
  * (its certificate), NOT_FOUND (no such party is configured), LIMIT, CANCELLED. */
@@ -47,8 +51,11 @@ typedef void notify_sent_fn(void *data);
 
 struct notify_message {
 	const char *party;
+	/* Of one that is in no configuration, with a name that no section can have; borrowed until
+	 * notify_send() returns.  NULL: PARTY is one of the configuration. */
+	const struct notify_party *to;
 	const char *id;   /* `webhook-id': the same at each try; without '.' */
-	const char *type; /* `before', `after' or `hook': of its fault points */
+	const char *type; /* `before', `after', `hook' or `webhook': of its fault points */
 	const char *body;
 	/* Or NULL.  With it the connection is a new one, as libcurl sends a request again for which
 	 * a connection of before gave no answer (Curl_retry_request() of its lib/transfer.c). */

@@ -68,7 +68,7 @@ static int open_secret(const char *path, struct err *err)
 	return TAKE_FD(fd);
 }
 
-static bool take_key(struct notify_party *party, const char *line)
+bool notify_party_add_key(struct notify_party *party, const char *line)
 {
 	struct notify_key *key = &party->keys[party->key_count];
 
@@ -90,7 +90,7 @@ static bool take_keys(struct notify_party *party, char *text)
 	while ((line = strsep(&rest, "\n"))) {
 		if (!*line && !rest)
 			break; /* behind the last end of a line */
-		if (!take_key(party, line))
+		if (!notify_party_add_key(party, line))
 			return false;
 	}
 	return party->key_count > 0;

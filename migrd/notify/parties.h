@@ -38,6 +38,10 @@ struct notify_party {
 	char selector[NOTIFY_LABEL_SIZE]; /* labels (wire/labels.h); "": all VMs */
 };
 
+/* LINE: `whsec_' and the base64 of NOTIFY_KEY_MIN to NOTIFY_KEY_MAX bytes.  False: it is not, or
+ * PARTY has NOTIFY_KEYS_MAX. */
+bool notify_party_add_key(struct notify_party *party, const char *line);
+
 struct notify_parties;
 
 struct notify_parties *notify_parties_new(void);

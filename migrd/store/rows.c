@@ -20,6 +20,8 @@ const struct store_rows *const store_rows_of[STORE_TABLE_COUNT] = {
 	[STORE_HOOK] = &store_hook_rows,
 	[STORE_MAINTENANCE] = &store_maintenance_rows,
 	[STORE_ANSWER] = &store_answer_rows,
+	[STORE_WEBHOOK] = &store_webhook_rows,
+	[STORE_DELIVERY] = &store_delivery_rows,
 };
 
 static bool prepare_table(struct store_db *db, enum store_table_id id, struct err *err)

@@ -186,6 +186,32 @@ struct store_maintenance {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+/* A webhook of this host's events (webhook/webhook.h). */
+struct store_webhook {
+	char id[ID_UUID_SIZE];       /* key */
+	char *definition;            /* JSON (wire/webhook.h), with the secrets; owned */
+	char disabled[ERR_MSG_SIZE]; /* why it is told nothing; "": it is enabled */
+	char created_by[ID_NAME_SIZE];
+	uint64_t number; /* of its newest delivery; the first is 1 */
+	int64_t created_ms, updated_ms;
+};
+
+#define STORE_DELIVERY_ID_SIZE 64
+/* What a webhook is to be told, or was not told and is kept to be looked at. */
+struct store_delivery {
+	char id[STORE_DELIVERY_ID_SIZE]; /* key: of the webhook, '-' and the number */
+	char webhook[ID_UUID_SIZE];
+	uint64_t number;
+	char state[STORE_ENUM_SIZE]; /* "waiting", "dead" */
+	char type[STORE_ENUM_SIZE];  /* of the event */
+	char *body;                  /* JSON, as it is sent; owned */
+	uint64_t tries;              /* that have failed */
+	int64_t status;              /* of HTTP, of the last try; 0: there was no answer */
+	char error[ERR_MSG_SIZE];    /* of the last try; "": none has failed */
+	int64_t created_ms, expires_ms;
+	int64_t tried_ms, retry_ms; /* the last try, and the next; 0: none yet */
+};
+
 void store_vm_fini(struct store_vm *vm);
 void store_hold_fini(struct store_hold *hold);
 void store_policy_fini(struct store_policy *policy);
@@ -203,6 +229,8 @@ struct store_answer {
 	int64_t created_ms;
 };
 void store_answer_fini(struct store_answer *answer);
+void store_webhook_fini(struct store_webhook *webhook);
+void store_delivery_fini(struct store_delivery *delivery);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -233,6 +261,8 @@ enum store_table_id {
 	STORE_HOOK,
 	STORE_MAINTENANCE,
 	STORE_ANSWER,
+	STORE_WEBHOOK,
+	STORE_DELIVERY,
 	STORE_TABLE_COUNT
 };
 enum store_op { STORE_PUT, STORE_DELETE };
@@ -336,6 +366,29 @@ static inline struct store_change store_delete_answer(const char *id)
 	return (struct store_change){ STORE_ANSWER, STORE_DELETE, id };
 }
 
+/* Inserts WEBHOOK, or replaces the row with its id. */
+static inline struct store_change store_put_webhook(const struct store_webhook *webhook)
+{
+	return (struct store_change){ STORE_WEBHOOK, STORE_PUT, webhook };
+}
+
+/* Its deliveries go with it. */
+static inline struct store_change store_delete_webhook(const char *id)
+{
+	return (struct store_change){ STORE_WEBHOOK, STORE_DELETE, id };
+}
+
+/* Inserts DELIVERY, or replaces the row with its id; its webhook must be there. */
+static inline struct store_change store_put_delivery(const struct store_delivery *delivery)
+{
+	return (struct store_change){ STORE_DELIVERY, STORE_PUT, delivery };
+}
+
+static inline struct store_change store_delete_delivery(const char *id)
+{
+	return (struct store_change){ STORE_DELIVERY, STORE_DELETE, id };
+}
+
 static inline struct store_change store_put_notes(const struct store_notes *notes)
 {
 	return (struct store_change){ STORE_NOTES, STORE_PUT, notes };
@@ -383,7 +436,7 @@ void store_close(struct store *store);
 
 /* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
  * store_policy, store_queue_entry, store_hold, store_evacuation, store_hook,
- * store_maintenance or store_answer. */
+ * store_maintenance, store_answer, store_webhook or store_delivery. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,
  * and of the others the newest STORE_HISTORY_MAX; the oldest first.  EACH takes over what the

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/event.h"
 
+const char *const event_type_names[EVENT_TYPE_COUNT + 1] = {
+	"vm",   "move", "save",   "refresh", "evacuation", "maintenance", "queue",
+	"hold", "hook", "cordon", "qemu",    "monitor",    "shutdown",    NULL,
+};
+
 const struct json_field event_vm_fields[] = {
 	JSON_PART_OF(struct event_vm, vm, vm_summary_fields),
 	JSON_SHOWN_TIME(struct event_vm, at, "Time of the event."),
@@ -54,7 +59,8 @@ const struct json_field event_gap_fields[] = {
 	JSON_SHOWN(struct event_gap, detail, "What to do, for people."),
 	JSON_SHOWN(struct event_gap, reason,
 		   "restart (of the coordinator), overflow (more has happened than is kept), or "
-		   "unknown-id (the id is none that this host has given)."),
+		   "unknown-id (the id is none that this host has given); of a webhook expired "
+		   "(deliveries that nobody heard), or disabled, too."),
 	JSON_SHOWN(struct event_gap, lost,
 		   "How many events, of all types, were lost; null: not known.", .nullable = true,
 		   .present_offset = offsetof(struct event_gap, is_counted)),

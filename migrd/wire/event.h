@@ -7,6 +7,11 @@
 #include "wire/move_reply.h"
 #include "wire/vm_reply.h"
 
+/* Types of events, for filters; ended by NULL.  `gap' is none: it is told whatever the filter. */
+extern const char *const event_type_names[];
+#define EVENT_TYPE_COUNT 13
+#define EVENT_TYPE_SIZE  16
+
 struct event_vm {
 	struct vm_summary vm;
 	int64_t at;

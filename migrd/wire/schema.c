@@ -30,6 +30,7 @@
 #include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
+#include "wire/webhook.h"
 
 static const struct {
 	const char *name;
@@ -90,6 +91,11 @@ static const struct {
 	  "The body of POST /v1/holds. Beyond this schema: one of until and for_s." },
 	{ "hold-patch", hold_patch_fields, JSON_SCHEMA_REQUEST, "Renewal of a hold",
 	  "The body of PATCH /v1/holds/{id}: one of until and for_s." },
+	{ "webhook-request", webhook_request_fields, JSON_SCHEMA_REQUEST, "Webhook",
+	  "The body of POST /v1/webhooks. Beyond this schema: retry_min_s is not over "
+	  "retry_max_s." },
+	{ "webhook-patch", webhook_patch_fields, JSON_SCHEMA_REQUEST, "Webhook changes",
+	  "The body of PATCH /v1/webhooks/{id}; at least one member." },
 	{ "cordon-request", cordon_request_fields, JSON_SCHEMA_REQUEST, "Cordon",
 	  "The body of POST /v1/host/cordon." },
 	{ "backup-request", backup_request_fields, JSON_SCHEMA_REQUEST, "Backup",
@@ -185,6 +191,19 @@ static const struct {
 	  "What the url of a hook gets; its answer is a hook-answer, or empty." },
 	{ "hook-answer", hook_answer_fields, JSON_SCHEMA_REPLY, "Answer of the url of a hook",
 	  "What the url of a hook answers when it is done; other members are ignored." },
+	{ "webhook", webhook_reply_fields, JSON_SCHEMA_REPLY, "Webhook",
+	  "The answer of GET /v1/webhooks/{id} and of what changes one, and an item of GET "
+	  "/v1/webhooks." },
+	{ "webhook-dead", webhook_dead_fields, JSON_SCHEMA_REPLY, "Dead delivery, short",
+	  "An item of GET /v1/webhooks/{id}/dead." },
+	{ "webhook-dead-whole", webhook_dead_whole_fields, JSON_SCHEMA_REPLY, "Dead delivery",
+	  "The answer of GET /v1/webhooks/{id}/dead/{number}." },
+	{ "webhook-tested", webhook_tested_fields, JSON_SCHEMA_REPLY, "Test of a webhook",
+	  "The answer of POST /v1/webhooks/{id}/test." },
+	{ "webhook-message", webhook_message_fields, JSON_SCHEMA_REPLY, "Message to a webhook",
+	  "What the url of a webhook gets: its data has the schema event-TYPE." },
+	{ "webhook-test", webhook_test_fields, JSON_SCHEMA_REPLY, "Data of a test",
+	  "The data of a message to a webhook that has the type test." },
 	{ "queue-entry", queue_reply_fields, JSON_SCHEMA_REPLY, "Entry of the queue",
 	  "The answer of GET /v1/queue/{id}, of POST /v1/queue and of a cancel, and an item of GET "
 	  "/v1/queue." },

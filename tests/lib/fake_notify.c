@@ -69,7 +69,7 @@ void fake_notify_add(const struct notify_setting *setting)
 static void finish(struct post *post)
 {
 	const struct notify_reply reply = { post->status, post->body ? post->body : "",
-					    post->body ? strlen(post->body) : 0 };
+					    post->body ? strlen(post->body) : 0, 0 };
 	struct post **link = &the_notify->posts;
 
 	while (*link != post)

@@ -26,7 +26,7 @@ wanted() {
 }
 
 for name in move_page cmd_move cmd_move_start cmd_queue cmd_policy cmd_hold cmd_save cmd_refresh summary \
-	evacuation_page cmd_evacuation; do
+	evacuation_page cmd_evacuation cmd_webhook; do
 	file=agents/migrctl/$name.c
 	wanted "$file" "$terms" "$(one_line "$file" |
 		grep -oE '\{ "[^"]+", "[^"]*", TABLE_' | cut -d'"' -f2)"

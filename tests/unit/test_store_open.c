@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 16");
-	assert_refused_untouched("was written by a newer migrd (schema 16, this one knows 15)");
+	exec_sql("PRAGMA user_version = 17");
+	assert_refused_untouched("was written by a newer migrd (schema 17, this one knows 16)");
 }
 END_TEST
 
@@ -181,7 +181,7 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 		 "ALTER TABLE vm DROP COLUMN qemu_is_second;"
 		 "DROP TABLE save; DROP TABLE refresh; DROP TABLE policy; DROP TABLE queue; "
 		 "DROP TABLE hold; DROP TABLE evacuation; DROP TABLE hook; DROP TABLE maintenance; "
-		 "DROP TABLE answer; "
+		 "DROP TABLE answer; DROP TABLE delivery; DROP TABLE webhook; "
 		 "PRAGMA user_version = 5");
 	for (int i = 0; i < 2; i++) {
 		rig_open();
@@ -327,8 +327,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 13, "013-hook", "" },
 		{ 14, "014-maintenance", "" },
 		{ 15, "015-answer", "" },
-		{ 16, "016-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 17, "017-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 16, "016-webhook", "" },
+		{ 17, "017-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 18, "018-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -338,10 +339,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 017-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 018-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 16);
+	ck_assert_int_eq(version, 17);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));

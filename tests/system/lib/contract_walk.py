@@ -20,7 +20,7 @@ from .schema_values import Values
 JSON = {"Content-Type": "application/json"}
 CALLERS = ("local", "admin", "operator", "viewer", "peer")
 NEVER = {"kvm", "tap", "macvtap"}               # of the machine, not of the coordinator
-ONLY = {"accel": ["tcg"], "url": ["http://127.0.0.1:9/"], "ifname": ["lo"]}
+ONLY = {"accel": ["tcg"], "url": ["https://127.0.0.1:9/"], "ifname": ["lo"]}
 VM = {"name": "c1", "machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": 32}
 SECONDS = 30            # for one answer
 
@@ -118,6 +118,8 @@ class Walk:
         self._try("POST", "/v1/host/uncordon")
         for hold in (self._try("GET", "/v1/holds") or {}).get("items", []):
             self._try("DELETE", f"/v1/holds/{hold['id']}")
+        for webhook in (self._try("GET", "/v1/webhooks") or {}).get("items", [])[2:]:
+            self._try("DELETE", f"/v1/webhooks/{webhook['id']}")
         for name in self.a.vms():
             if name != VM["name"]:
                 self._try("DELETE", f"/v1/vms/{name}")

@@ -45,7 +45,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.heard.append({
                 "party": party, "id": self.headers["webhook-id"], **notice,
                 "genuine": self.headers["webhook-signature"] == wanted,
-                "media": self.headers["Content-Type"]})
+                "media": self.headers["Content-Type"], "signed": text,
+                "signature": self.headers["webhook-signature"]})
             answer = self.server.answers.get(party, (200, {}))
         self.answer(*answer)
 
@@ -88,7 +89,7 @@ class Parties:
     def section(self, name, **keys):
         """A section of the configuration: its name and keys; with agent_command only these."""
         usual = {} if "agent_command" in keys else {
-            "url": f"https://127.0.0.1:{self.server.server_address[1]}/{name}",
+            "url": self.url(name),
             "secret_file": self.secret, "ca_file": self.cert}
         every = {**usual, **keys}
         return f"notify {name}", {key: every[key] for key in every if every[key] is not None}
@@ -102,6 +103,14 @@ class Parties:
         with self.server.lock:
             return [n for n in self.server.heard
                     if n["party"] == name and n["type"] == f"move.{kind}"]
+
+    def url(self, name):
+        return f"https://127.0.0.1:{self.server.server_address[1]}/{name}"
+
+    def all_heard(self, name):
+        """Whatever a party has got."""
+        with self.server.lock:
+            return [n for n in self.server.heard if n["party"] == name]
 
     def close(self):
         self.server.end.set()
