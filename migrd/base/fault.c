@@ -8,6 +8,7 @@
  *     MIGRD_FAULTS=peer.*:delay:ms=500:times=0      all that talks to a peer is slow
  *     MIGRD_FAULTS=any:crash:after=17               dies at the 17th point passed
  *     MIGRD_FAULTS=move.src.go:hold MIGRD_FAULT_HOLD=/tmp/held   stands there until it is removed
+ *     MIGRD_FAULTS=peer.send.go:drop:times=0:held   all are lost until the same file is removed
  *     MIGRD_FAULT_LOG=/tmp/points                   which points there are to walk
  *
  * A rule counts the passages at the points it matches, and of these only the ones that can
@@ -55,6 +56,7 @@ struct rule {
 	uint64_t after;
 	uint64_t times; /* 0: all */
 	uint64_t delay_ms;
+	bool while_held;
 	uint64_t passed;
 };
 
@@ -96,6 +98,10 @@ static bool parse_word(const char *word, struct rule *rule)
 		return parse_number(word + 6, &rule->times);
 	if (strncmp(word, "ms=", 3) == 0)
 		return parse_number(word + 3, &rule->delay_ms);
+	if (strcmp(word, "held") == 0) {
+		rule->while_held = true;
+		return true;
+	}
 	return parse_action(word, rule);
 }
 
@@ -188,12 +194,20 @@ static void log_passage(const char *point)
 		log_warning("fault", "log", "reason=%s", strerror(errno));
 }
 
+static bool is_held(void)
+{
+	const char *path = getenv("MIGRD_FAULT_HOLD");
+
+	return path && access(path, F_OK) == 0;
+}
+
 /* Counts a passage; true when RULE fires at it. */
 static bool fires(struct rule *rule)
 {
 	uint64_t n = ++rule->passed;
 
-	return n >= rule->after && (rule->times == 0 || n - rule->after < rule->times);
+	return n >= rule->after && (rule->times == 0 || n - rule->after < rule->times) &&
+	       (!rule->while_held || is_held());
 }
 
 #define BIT(action) (1u << (action))
@@ -241,10 +255,9 @@ static void wait_ms(uint64_t ms)
 
 static void wait_released(void)
 {
-	const char *path = getenv("MIGRD_FAULT_HOLD");
 	unsigned left = HOLD_MAX_MS / HOLD_LOOK_MS;
 
-	while (path && access(path, F_OK) == 0 && left--)
+	while (is_held() && left--)
 		wait_ms(HOLD_LOOK_MS);
 }
 

@@ -2,13 +2,13 @@
 /* base/fault.h -- named points at which a test build fails, waits or dies.
  *
  * MIGRD_FAULTS holds a comma-separated plan of
- *     POINT:ACTION[:after=N][:times=M][:ms=D]
+ *     POINT:ACTION[:after=N][:times=M][:ms=D][:held]
  * POINT is a name or "any"; a name that ends in '*' matches by prefix.
  * ACTION: error (fault_hit() returns true and sets *err), delay (D ms, blocking),
  * hold (blocking, as long as there is a file MIGRD_FAULT_HOLD, 60 s at most),
  * drop (fault_drop() returns true), crash (_exit(99), as a kill would).
  * after=N: the Nth passage (1 is the first; default 1); times=M: how many
- * passages from there (default 1, 0 = all).
+ * passages from there (default 1, 0 = all); held: only while there is that file.
  * fault_message() counts one passage for both error and drop.
  * A point passed is counted and, with MIGRD_FAULT_LOG=FILE, written there.
  *

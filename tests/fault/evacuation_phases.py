@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """States of an evacuation in which a fault strikes: enter() brings it there for certain."""
-from evacuation_scene import HELD, ROOM_CONFIG, ROOM_OPTIONS
+from evacuation_scene import ROOM_CONFIG, ROOM_OPTIONS
 from lib.world import World
-from phases import HOLD_MS, Phase
+from phases import Phase
+from scene import HELD
 
 
 class Asked(Phase):
@@ -13,10 +14,10 @@ class Asked(Phase):
 
 
 class Planned(Phase):
-    """It is on disk, and the coordinator hangs before it begins."""
+    """It is on disk, and the coordinator stands still before it begins."""
 
     def enter(self, s):
-        s.a.restart_with_fault(f"evacuation.planned:delay:ms={HOLD_MS}")
+        s.a.restart_with_fault("evacuation.planned:hold")
         s.a.must_be_up = True
         s.begin_unanswered()
         s.wait_point(s.a, "evacuation.planned")

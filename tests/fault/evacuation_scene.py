@@ -12,11 +12,10 @@ import time
 
 from lib import procs, settings
 from lib.world import World
-from scene import CLEAN_SECONDS, NOBODY, Scene
+from scene import CLEAN_SECONDS, HELD, NOBODY, Scene
 
 # It asks again after up to a minute, when it has failed for so long.
 REACH_SECONDS = 150
-HELD = 128 * 1024           # bytes/s: such a move does not end by itself
 GUEST = {"area": 4, "static": 4, "rate": 4, "memory_mib": 48, "period": 20}
 CPUS = os.cpu_count()       # where others give way, each host has room for twice as many vCPUs
 ROOM_CONFIG = {"a": {"host": {"vcpus_per_core": 2, "makes_room_for": "a"},
@@ -71,6 +70,7 @@ class EvacuationScene(Scene):
         self.id = None
         self.is_emptied = True      # what has moved stays away
         self.fault_at = self.healed_at = None
+        self.hold.touch()
         if self.other and self.b.vms().get("other", {}).get("state") != "running":
             self.world.move(self.other, self.world["c"], self.b)
         for host in self.hosts:

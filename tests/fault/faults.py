@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 
 from lib import procs, settings
+from scene import HELD
 
 SIDES = {"a": "source", "b": "destination"}
 NAMES = {"a": "source's coordinator", "b": "destination's coordinator",
@@ -287,7 +288,11 @@ class Cancelled(Fault):
     name = "cancelled by the user"
 
     def strike(self, s):
-        s.a.api.post(f"/v1/moves/{s.move_id}/cancel")
+        answer = s.a.api.begin("POST", f"/v1/moves/{s.move_id}/cancel")
+        s.let_go()      # the other host may have to say what became of the guest
+        status, _, words = answer()
+        if status != 200:
+            raise AssertionError(f"the cancel was answered with {status}: {words}")
 
 
 class CancelledAfterCrash(Fault):
@@ -302,23 +307,30 @@ class CancelledAfterCrash(Fault):
 
 
 class RefusedThere(Fault):
-    """The operator of the destination refuses the guest before it has arrived."""
+    """The operator of the destination refuses the guest before it has arrived: its coordinator may
+    stand still, and takes that when it goes on."""
+    options = {"move": {"bandwidth_bytes_per_s": HELD}}
 
     def __init__(self, name, path):
         self.name, self.path = name, path
 
     def strike(self, s):
-        move_id = s.wait("the move on b", s.b.moves)[0]["id"]
-        answer = s.b.api.post(self.path.format(move=move_id, vm=s.guest.name), timeout=60)
-        if not answer["cancelled"] or answer["owner"] != "a":
-            raise AssertionError(f"the refusal was answered with {answer}")
+        answer = s.b.api.ask("POST", self.path.format(move=s.move_id, vm=s.guest.name))
+        s.let_go()
+        status, _, words = answer()
+        if status != 200 or not words["cancelled"] or words["owner"] != "a":
+            raise AssertionError(f"the refusal was answered with {status}: {words}")
 
 
 class Paused(Fault):
     name = "guest paused by the user"
 
     def strike(self, s):
-        s.a.api.post(f"/v1/vms/{s.guest.name}/pause")
+        answer = s.a.api.begin("POST", f"/v1/vms/{s.guest.name}/pause")
+        s.let_go()
+        status, _, words = answer()
+        if status != 200:
+            raise AssertionError(f"the pause was answered with {status}: {words}")
 
 
 # ---- the guest -----------------------------------------------------------------------

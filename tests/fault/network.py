@@ -50,6 +50,11 @@ class Network:
         subprocess.run(["tc", "-n", router, "qdisc", "add", "dev", f"to-{host}", "root", "tbf",
                         "rate", self.rate, "burst", "128kb", "latency", "100ms"], check=True)
 
+    def lift_rate(self):
+        for host in ADDRESSES:
+            subprocess.run(["tc", "-n", self.names["r"], "qdisc", "del", "dev", f"to-{host}", "root"],
+                           check=False)
+
     def address(self, host):
         return f"{ADDRESSES[host]}.1"
 

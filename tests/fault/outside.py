@@ -109,6 +109,7 @@ class Case:
             if not isinstance(error, AssertionError):
                 self.result["error"] += "\n" + "".join(traceback.format_tb(error.__traceback__, -4))
         if scene:
+            scene.let_go()
             scene.thaw()
             faults = self.close(scene, directory)
             if faults:

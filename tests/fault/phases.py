@@ -2,15 +2,17 @@
 """Phases of a move in which a fault strikes: enter() brings the move to the phase and holds it
 there for certain; release() lets it go on."""
 import contextlib
+import os
 import time
 
 from lib import procs, settings
-from scene import NOBODY
+from lib.world import World
+from network import NetWorld
+from scene import HELD, NOBODY
 
-HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
 CONVERGING = 8 << 20        # bytes/s: such a transfer ends after some 4 s, more than a lease
 GO_DEADLINE_MS = 1000       # deadline of the question, in migrd/move/
-HOLD_MS = 1000              # how long a coordinator hangs at a fault point
+HELD_S = 1.0                # so long a guest may stand still before the fault strikes
 AFTER_COPYING = 8 << 20     # bytes/s: disks are copied in some seconds, memory needs longer
 FETCH_HELD = 256 * 1024     # bytes/s of post-copy: only what the guest waits for comes sooner
 FETCH_BEFORE = 4 << 20      # bytes/s before it: else a guest as small as ours has moved already
@@ -36,6 +38,7 @@ class Phase:
 
     def release(self, s):
         """The move goes on by itself."""
+        s.let_go()
 
     def after(self, s):
         """The fault has ended."""
@@ -56,7 +59,7 @@ class Before(Phase):
 class Offered(Phase):
     """The destination has received the offer, but not looked at it; token files are beside the
     images."""
-    options = {"plans": {"b": f"api.peer.prepare:delay:ms={HOLD_MS}"}}
+    options = {"plans": {"b": "api.peer.prepare:hold"}}
 
     def enter(self, s):
         s.begin()
@@ -71,7 +74,7 @@ class Probing(Phase):
     def __init__(self, point):
         self.point = point
         self.options = {"config": {"move": {"link_probe_ms": 300}},
-                        "plans": {"b": f"{point}:delay:ms={HOLD_MS}"}}
+                        "plans": {"b": f"{point}:hold"}}
 
     def enter(self, s):
         s.begin()
@@ -90,7 +93,7 @@ class Queued(Phase):
 
 class Attempt(Phase):
     """The queue has chosen the guest, and its attempt is about to be recorded."""
-    options = {"plans": {"a": f"store.queue.moving.before:delay:ms={HOLD_MS}"}}
+    options = {"plans": {"a": "store.queue.moving.before:hold"}}
 
     def enter(self, s):
         s.begin_entry()
@@ -99,7 +102,7 @@ class Attempt(Phase):
 
 class Prepare(Phase):
     """The destination's QEMU and stream run; the source waits for its answer."""
-    options = {"plans": {"b": f"qmp.send.migrate-incoming:delay:ms={HOLD_MS}"}}
+    options = {"plans": {"b": "qmp.send.migrate-incoming:hold"}}
 
     def enter(self, s):
         s.begin()
@@ -135,11 +138,17 @@ class Converging(Phase):
         s.patch_move(bandwidth_bytes_per_s=0)
 
 
+def last_pass_world():
+    """From the guest's stop on there is no limit but the link's: with one of 100 Mbit/s there are
+    seconds in which the destination's QEMU can be stopped before all has come.  (Without root
+    that has to be done in some tenths of a second.)"""
+    return NetWorld() if os.geteuid() == 0 else World()
+
+
 class LastPass(Phase):
     """The guest stands still, and much is left to send, but the destination's QEMU does not take
     it: the source's QEMU is busy sending and answers no monitor."""
-    # From the guest's stop on there is no limit: a busy host needs as much as this to come in time.
-    options = {"area": 40, "static": 4, "rate": 64}
+    options = {"area": 40, "static": 4, "rate": 64, "make_world": last_pass_world}
     limits = {"bandwidth_bytes_per_s": 8 << 20, "downtime_limit_ms": 2000}
     stands_still = True
 
@@ -153,6 +162,7 @@ class LastPass(Phase):
         s.freeze(s.b.qemus()[0])
 
     def release(self, s):
+        s.lift_rate()
         s.thaw()
 
 
@@ -184,7 +194,7 @@ class LastPassUnseen(LastPass):
         s.wait("the crash", lambda: not s.a.is_up())
 
     def release(self, s):
-        pass
+        s.lift_rate()
 
 
 class ForcedUnseen(LastPassUnseen):
@@ -214,10 +224,10 @@ class PausedByPolicy(LastPass):
 
 
 class Completed(Phase):
-    """The destination has loaded everything, and the source has recorded that; its first go was
-    lost on the way, and it asks again after its deadline.  (A source host that is lost before that
-    record is lost with its guest: it would not be certain that the guest did not run on.)"""
-    options = {"plans": {"a": "peer.send.go:drop"}}
+    """The destination has loaded everything, and the source has recorded that; its go was lost on the
+    way until the fault has struck, and it asks again after its deadline.  (A source host that is lost
+    before that record is lost with its guest: it would not be certain that the guest did not run on.)"""
+    options = {"plans": {"a": "peer.send.go:drop:times=0:held"}}
     stands_still = True
     holds_s = GO_DEADLINE_MS / 1000
 
@@ -246,9 +256,9 @@ class Asked(Phase):
 
 class Taken(Phase):
     """The destination has recorded that the guest is its own, but not let it run yet."""
-    options = {"plans": {"b": f"move.dst.handover:delay:ms={HOLD_MS}"}}
+    options = {"plans": {"b": "move.dst.handover:hold"}}
     stands_still = True
-    holds_s = HOLD_MS / 1000
+    holds_s = HELD_S
 
     def enter(self, s):
         s.begin()
@@ -258,7 +268,7 @@ class Taken(Phase):
 class Answer(Phase):
     """The guest runs on the destination, but the source does not know it yet: the destination's
     coordinator hangs before its answer."""
-    options = {"plans": {"b": f"qmp.reply.cont:delay:ms={3 * HOLD_MS}"}}
+    options = {"plans": {"b": "qmp.reply.cont:hold"}}
 
     def enter(self, s):
         s.begin()
@@ -320,6 +330,7 @@ class Held(Phase):
             self.switch(s)
 
     def release(self, s):
+        s.let_go()
         self.lift_limit()
 
     def lift_limit(self):
@@ -330,8 +341,8 @@ class Held(Phase):
 class Switching(Held):
     """Post-copy was asked for; the guest stands still, and the source's coordinator hangs before it
     knows that QEMU has switched.  The devices go over when the fault has struck."""
-    options = {**Held.options, "plans": {"a": f"qmp.reply.migrate-start-postcopy:delay:ms={HOLD_MS}"}}
-    holds_s = HOLD_MS / 1000
+    options = {**Held.options, "plans": {"a": "qmp.reply.migrate-start-postcopy:hold"}}
+    holds_s = HELD_S
 
     def enter(self, s):
         s.freeze(self.send(s))
@@ -412,9 +423,9 @@ class AfterCopying(Transfer):
 class Settling(Phase):
     """The guest stands still and QEMU waits; the source's coordinator hangs before it ends the
     copies."""
-    options = {"plans": {"a": f"qmp.send.block-job-cancel:delay:ms={HOLD_MS}"}}
+    options = {"plans": {"a": "qmp.send.block-job-cancel:hold"}}
     stands_still = True
-    holds_s = HOLD_MS / 1000
+    holds_s = HELD_S
 
     def enter(self, s):
         s.begin()
@@ -423,9 +434,9 @@ class Settling(Phase):
 
 class Settled(Phase):
     """The same, after the copies have ended, before QEMU is let go on."""
-    options = {"plans": {"a": f"qmp.send.migrate-continue:delay:ms={HOLD_MS}"}}
+    options = {"plans": {"a": "qmp.send.migrate-continue:hold"}}
     stands_still = True
-    holds_s = HOLD_MS / 1000
+    holds_s = HELD_S
 
     def enter(self, s):
         s.begin()

@@ -19,6 +19,7 @@ from lib.disks import Disk  # noqa: E402
 from lib.qmp import Qmp  # noqa: E402
 from lib.world import World  # noqa: E402
 
+HELD = 128 * 1024           # bytes/s: such a transfer does not end by itself
 SILENCE_SECONDS = 0.25      # a shorter silence is a busy machine, not a stopped guest
 GO_ON_SECONDS = 3           # limit after a fault's end for a guest in post-copy
 FINAL_SECONDS = 60          # limit for a move while all its hosts run
@@ -87,9 +88,12 @@ class Scene:
         self.world = make_world()
         self.a, self.b = self.world["a"], self.world["b"]
         self.hosts = (self.a, self.b)
+        self.hold = self.world.dir / "hold"
+        self.hold.touch()
         for host in self.hosts:
             host.write_config(**(config or {}))
             host.env["MIGRD_FAULT_LOG"] = str(self.points_path(host))
+            host.env["MIGRD_FAULT_HOLD"] = str(self.hold)
             if host.id in (plans or {}):
                 host.env["MIGRD_FAULTS"] = plans[host.id]
         self.world.start()
@@ -185,6 +189,15 @@ class Scene:
             self.frozen.discard(pid)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+    def let_go(self):
+        """The coordinators that stand still at a fault point (`hold') go on."""
+        self.hold.unlink(missing_ok=True)
+
+    def lift_rate(self):
+        """The link between the hosts has no limit any more."""
+        if hasattr(self.world, "network"):
+            self.world.network.lift_rate()
 
     def kill(self, *pids):
         for pid in pids:

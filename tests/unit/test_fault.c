@@ -163,6 +163,23 @@ START_TEST(fault_hold_waits_until_released)
 	ck_assert(file_write(held, "", 0, 0600, &err));
 	ck_assert(!fault_hit("x", &err)); /* once only */
 	unsetenv("MIGRD_FAULT_LOG");
+	unsetenv("MIGRD_FAULT_HOLD");
+}
+END_TEST
+
+/* All requests are lost until a test has acted. */
+START_TEST(fault_while_held_ends_with_the_file)
+{
+	CLEANUP(free_charp) char *held = xstrdup(scratch_path("held"));
+
+	setenv("MIGRD_FAULT_HOLD", held, 1);
+	ck_assert(file_write(held, "", 0, 0600, &err));
+	ck_assert(set_plan("peer.send:drop:times=0:held"));
+	ck_assert(fault_drop("peer.send"));
+	ck_assert(fault_drop("peer.send"));
+	unlink(held);
+	ck_assert(!fault_drop("peer.send"));
+	unsetenv("MIGRD_FAULT_HOLD");
 }
 END_TEST
 
@@ -219,6 +236,7 @@ static void add_injection_tests(TCase *tc)
 	tcase_add_exit_test(tc, fault_crash_ends_the_process, 99);
 	tcase_add_test(tc, fault_delay_waits);
 	tcase_add_test(tc, fault_hold_waits_until_released);
+	tcase_add_test(tc, fault_while_held_ends_with_the_file);
 	tcase_add_test(tc, fault_log_lists_every_passage);
 	tcase_add_loop_test(tc, fault_bad_plan_is_refused, 0, ARRAY_LEN(bad_plans));
 }
