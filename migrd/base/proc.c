@@ -47,7 +47,8 @@ static bool parse_stat(const char *text, char *ret_state, uint64_t *ret_start_ti
 	return sscanf(p, "%" SCNu64, ret_start_time) == 1;
 }
 
-/* Works also for a process that has ended and is not reaped yet: STATE is then 'Z'. */
+/* Works also for a process that has ended and is not reaped yet: STATE is then 'Z'.  One whose file
+ * cannot be read, as when no descriptor is free, is not said to be gone. */
 static bool read_stat(pid_t pid, struct proc_id *ret_id, char *ret_state, struct err *err)
 {
 	CLEANUP(free_charp) char *text = NULL;
@@ -56,8 +57,11 @@ static bool read_stat(pid_t pid, struct proc_id *ret_id, char *ret_state, struct
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (pid <= 0 || !file_read(path, STAT_MAX_BYTES, &text, &len, err))
+	if (pid <= 0 ||
+	    (!file_read(path, STAT_MAX_BYTES, &text, &len, err) && access(path, F_OK) != 0))
 		return err_set(err, ERR_NOT_FOUND, "there is no process %d", (int)pid);
+	if (!text)
+		return err_wrap(err, "cannot look at process %d", (int)pid);
 	if (!parse_stat(text, ret_state, &start_time))
 		return err_set(err, ERR_INTERNAL, "cannot understand '%s'", path);
 	*ret_id = (struct proc_id){ .pid = pid, .start_time = start_time };

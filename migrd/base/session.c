@@ -2,6 +2,7 @@
 #include "base/session.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,6 +26,7 @@ struct members {
 	struct pollfd fds[MEMBERS_MAX];
 	size_t count;
 	bool is_marked;
+	bool is_blind; /* some may not have been seen: no descriptor was free */
 };
 
 static void members_clear(struct members *members)
@@ -34,33 +36,49 @@ static void members_clear(struct members *members)
 	members->count = 0;
 }
 
+static bool is_want(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* A file of a process, which may end meanwhile. */
+static bool read_of(struct members *members, const char *path, size_t max, char **ret_text,
+		    size_t *ret_len)
+{
+	struct err ignored;
+
+	errno = 0;
+	if (file_read(path, max, ret_text, ret_len, &ignored))
+		return true;
+	members->is_blind = members->is_blind || is_want(errno);
+	return false;
+}
+
 /* False: there is no such process, or it has ended.  Fields 3 and 6 of its stat. */
-static bool session_of(pid_t pid, pid_t *ret)
+static bool session_of(struct members *members, pid_t pid, pid_t *ret)
 {
 	CLEANUP(free_charp) char *text = NULL;
-	struct err ignored;
 	char path[64], state;
 	const char *p;
 	size_t len;
 	int parent, group, session;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (!file_read(path, STAT_MAX, &text, &len, &ignored) || !(p = strrchr(text, ')')) ||
+	if (!read_of(members, path, STAT_MAX, &text, &len) || !(p = strrchr(text, ')')) ||
 	    sscanf(p, ") %c %d %d %d", &state, &parent, &group, &session) != 4)
 		return false;
 	*ret = session;
 	return state != 'Z' && state != 'X';
 }
 
-static bool has_mark(pid_t pid, const char *mark)
+static bool has_mark(struct members *members, pid_t pid, const char *mark)
 {
 	CLEANUP(free_charp) char *text = NULL;
-	struct err ignored;
 	char path[64];
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-	if (!file_read(path, ENVIRON_MAX, &text, &len, &ignored))
+	if (!read_of(members, path, ENVIRON_MAX, &text, &len))
 		return false;
 	for (size_t at = 0; at < len; at += strlen(text + at) + 1)
 		if (strcmp(text + at, mark) == 0)
@@ -75,17 +93,19 @@ static void add(struct members *members, pid_t pid, pid_t session, const char *m
 	pid_t found;
 	int fd;
 
-	if (pid == getpid() || members->count == MEMBERS_MAX || !session_of(pid, &found) ||
+	if (pid == getpid() || members->count == MEMBERS_MAX || !session_of(members, pid, &found) ||
 	    found != session)
 		return;
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0)
+	if (fd < 0) {
+		members->is_blind = members->is_blind || is_want(errno);
 		return;
-	if (!session_of(pid, &found) || found != session) {
+	}
+	if (!session_of(members, pid, &found) || found != session) {
 		close(fd);
 		return;
 	}
-	members->is_marked = members->is_marked || has_mark(pid, mark);
+	members->is_marked = members->is_marked || has_mark(members, pid, mark);
 	members->fds[members->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 }
 
@@ -95,6 +115,7 @@ static void find(struct members *members, pid_t session, const char *mark)
 	const struct dirent *entry;
 
 	members_clear(members);
+	members->is_blind = !proc;
 	while (proc && (entry = readdir(proc)))
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
 			add(members, (pid_t)strtol(entry->d_name, NULL, 10), session, mark);
@@ -116,7 +137,7 @@ static size_t end_by(struct members *members, pid_t session, const char *mark, i
 	const uint64_t until_ms = clock_monotonic_ms() + ms;
 	size_t left = 0;
 
-	while (members->count && !left) {
+	while (members->count && !left && !members->is_blind) {
 		for (size_t i = 0; i < members->count; i++)
 			syscall(SYS_pidfd_send_signal, members->fds[i].fd, signo, NULL, 0);
 		for (size_t i = 0; i < members->count; i++)
@@ -132,11 +153,22 @@ static struct members *members_of(struct proc_id leader, const char *mark)
 	struct proc_id found;
 	struct err gone;
 
-	if (!proc_identify(leader.pid, &found, &gone) || found.start_time == leader.start_time)
+	if (!proc_identify(leader.pid, &found, &gone))
+		members->is_blind = gone.code != ERR_NOT_FOUND;
+	else if (found.start_time != leader.start_time)
+		return members;
+	if (!members->is_blind)
 		find(members, leader.pid, mark);
 	if (!members->is_marked)
 		members_clear(members);
 	return members;
+}
+
+static bool is_seen(const struct members *members, struct err *err)
+{
+	return !members->is_blind ||
+	       err_set(err, ERR_LIMIT,
+		       "this process has no descriptor left to look at the processes of the host");
 }
 
 static void members_free(struct members *members)
@@ -145,22 +177,29 @@ static void members_free(struct members *members)
 	free(members);
 }
 
-size_t session_count_blocking(struct proc_id leader, const char *mark)
+bool session_count_blocking(struct proc_id leader, const char *mark, size_t *ret, struct err *err)
 {
 	struct members *members = members_of(leader, mark);
-	size_t count = members->count;
+	bool ok = is_seen(members, err);
 
+	if (ok)
+		*ret = members->count;
 	members_free(members);
-	return count;
+	return ok;
 }
 
-size_t session_end_blocking(struct proc_id leader, const char *mark, uint32_t term_ms)
+bool session_end_blocking(struct proc_id leader, const char *mark, uint32_t term_ms, size_t *ret,
+			  struct err *err)
 {
 	struct members *members = members_of(leader, mark);
 	size_t left;
+	bool ok;
 
 	end_by(members, leader.pid, mark, SIGTERM, term_ms);
 	left = end_by(members, leader.pid, mark, SIGKILL, KILL_MS);
+	ok = is_seen(members, err);
+	if (ok)
+		*ret = left;
 	members_free(members);
-	return left;
+	return ok;
 }

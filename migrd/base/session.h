@@ -14,10 +14,13 @@
 /* The processes of the session that LEADER has made, and LEADER if it is there; 512 at most.  Those
  * of another process that has the leader's number now are none of it, and it is another session
  * unless one of them at least has MARK, a variable with its value, in its environment.  This
- * process is none of them, whoever has started it. */
-size_t session_count_blocking(struct proc_id leader, const char *mark);
-/* Ends them: SIGTERM, and SIGKILL for what is left after TERM_MS.  Returns how many are left 2 s
- * after that, as a process that storage holds in the kernel does not even end by SIGKILL. */
-size_t session_end_blocking(struct proc_id leader, const char *mark, uint32_t term_ms);
+ * process is none of them, whoever has started it.  LIMIT: nobody can tell, as no descriptor was
+ * free for a look at each. */
+bool session_count_blocking(struct proc_id leader, const char *mark, size_t *ret, struct err *err);
+/* Ends them: SIGTERM, and SIGKILL for what is left after TERM_MS.  RET: how many are left 2 s
+ * after that, as a process that storage holds in the kernel does not even end by SIGKILL.  LIMIT:
+ * some may be left. */
+bool session_end_blocking(struct proc_id leader, const char *mark, uint32_t term_ms, size_t *ret,
+			  struct err *err);
 
 #endif

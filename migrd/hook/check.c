@@ -70,18 +70,22 @@ struct reading {
 static void run_reading(struct work *work)
 {
 	struct reading *reading = CONTAINER_OF(work, struct reading, work);
+	enum hook_cut cut = HOOK_CUT_NOTHING;
 	struct hook_runner runner;
 	struct err err;
 
 	reading->has_ended =
 		hook_files_end(reading->dir, reading->id, &reading->end, &reading->err);
 	if (!reading->has_ended && hook_files_runner(reading->dir, reading->id, &runner, &err))
-		hook_cut_blocking(reading->dir, reading->id, runner.id, &reading->end);
+		cut = hook_cut_blocking(reading->dir, reading->id, runner.id, HOOK_RUNNER_IS_GONE,
+					&reading->end);
 	/* Not NOT_FOUND, which says that this host has no such hook. */
 	if (!reading->has_ended && reading->err.code == ERR_NOT_FOUND)
-		err_set(&reading->err, ERR_CONFLICT,
-			"migrd-hook has ended without a word, and only_if was ended then");
-	hook_files_remove(reading->dir, reading->id);
+		err_set(&reading->err, ERR_CONFLICT, "migrd-hook has ended without a word, and %s",
+			cut == HOOK_CUT_UNSEEN ? "only_if may go on: look at the host"
+					       : "only_if was ended then");
+	if (cut != HOOK_CUT_UNSEEN) /* else the next start finds it by them */
+		hook_files_remove(reading->dir, reading->id);
 }
 
 static struct hook_check *check_find(const struct hooks *hooks, const char *id)

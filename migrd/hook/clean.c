@@ -43,13 +43,16 @@ static void run_forget(struct work *work)
 	const struct cleaning *cleaning = CONTAINER_OF(work, struct cleaning, work);
 	const char *dir = cleaning->dir, *id = cleaning->ids[0];
 	struct hook_end *end = xnew(struct hook_end);
+	enum hook_cut cut = HOOK_CUT_NOTHING;
 	struct hook_runner runner;
 	struct err err;
 
 	if (!hook_files_end(dir, id, end, &err) && hook_files_runner(dir, id, &runner, &err) &&
 	    strcmp(runner.boot_id, cleaning->boot_id) == 0)
-		hook_cut_blocking(dir, id, runner.id, end);
-	hook_files_remove(dir, id);
+		cut = hook_cut_blocking(dir, id, runner.id, "their hook is not known any more",
+					end);
+	if (cut != HOOK_CUT_UNSEEN) /* else the next start finds it by them */
+		hook_files_remove(dir, id);
 	free(end);
 }
 
@@ -75,7 +78,7 @@ static bool is_there(pid_t pid)
 	struct proc_id id;
 	struct err gone;
 
-	return proc_identify(pid, &id, &gone);
+	return proc_identify(pid, &id, &gone) || gone.code != ERR_NOT_FOUND;
 }
 
 /* `run.PID', which a migrd-hook or this coordinator makes, or a file that was being written

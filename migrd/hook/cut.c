@@ -24,19 +24,27 @@ static void write_end(const char *dir, const char *hook_id, const struct hook_en
 		log_error("hook", "cut", "id=%s error=%s", hook_id, err.msg);
 }
 
-/* On disk before, too: the next look would find nothing of it. */
-bool hook_cut_blocking(const char *dir, const char *hook_id, struct proc_id runner,
-		       struct hook_end *ret)
+/* On disk before, too: the next look would find nothing of it.  What is not seen to have ended is
+ * said to be left. */
+enum hook_cut hook_cut_blocking(const char *dir, const char *hook_id, struct proc_id runner,
+				const char *why, struct hook_end *ret)
 {
 	CLEANUP(free_charp) char *mark = xasprintf(HOOK_ENV_ID "=%s", hook_id);
-	size_t count = session_count_blocking(runner, mark);
+	struct err err;
+	size_t count;
 
+	if (!session_count_blocking(runner, mark, &count, &err)) {
+		log_error("hook", "cut", "id=%s error=%s", hook_id, err.msg);
+		return HOOK_CUT_UNSEEN;
+	}
 	if (!count)
-		return false;
-	log_warning("hook", "cut", "id=%s processes=%zu: their migrd-hook is gone", hook_id, count);
+		return HOOK_CUT_NOTHING;
+	log_warning("hook", "cut", "id=%s processes=%zu why=%s", hook_id, count, why);
 	*ret = (struct hook_end){ .how = HOOK_HOW_CUT, .number = (int)count };
 	write_end(dir, hook_id, ret);
-	ret->number = (int)session_end_blocking(runner, mark, TERM_MS);
+	if (!session_end_blocking(runner, mark, TERM_MS, &count, &err))
+		log_error("hook", "cut", "id=%s error=%s", hook_id, err.msg);
+	ret->number = (int)count;
 	write_end(dir, hook_id, ret);
-	return true;
+	return HOOK_CUT_ENDED;
 }

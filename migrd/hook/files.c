@@ -12,6 +12,8 @@
 
 #define RUN_MAX_BYTES 256
 #define END_HEAD_MAX  64
+/* Last in the file of who runs it, behind what older versions know. */
+#define TELLS_BEGIN "tells-begin"
 
 static const char *const how_names[] = {
 	[HOOK_HOW_EXITED] = "exited",
@@ -31,13 +33,18 @@ static char *path_of(const char *dir, const char *hook_id, const char *suffix)
 	return xasprintf("%s/%s.%s", dir, hook_id, suffix);
 }
 
-/* NOT_FOUND if there is no such file. */
+/* NOT_FOUND if there is no such file; LIMIT if no descriptor is free to read it. */
 static bool read_whole(const char *path, size_t max, char **ret_text, size_t *ret_len,
 		       struct err *err)
 {
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return err_set(err, ERR_NOT_FOUND, "there is no file '%s'", path);
-	return file_read(path, max, ret_text, ret_len, err);
+	errno = 0;
+	if (file_read(path, max, ret_text, ret_len, err))
+		return true;
+	if (errno == EMFILE || errno == ENFILE)
+		err->code = ERR_LIMIT;
+	return false;
 }
 
 /* ---- who runs it -------------------------------------------------------------- */
@@ -49,8 +56,9 @@ bool hook_files_claim(const char *dir, const char *hook_id, const struct hook_ru
 	CLEANUP(free_charp) char *path = path_of(dir, hook_id, "run");
 	CLEANUP(free_charp) char *own = xasprintf("%s.%d", path, (int)runner->id.pid);
 	char text[RUN_MAX_BYTES];
-	int len = snprintf(text, sizeof(text), "%d %" PRIu64 " %s %s\n", (int)runner->id.pid,
-			   runner->id.start_time, runner->boot_id, runner->process);
+	int len = snprintf(text, sizeof(text), "%d %" PRIu64 " %s %s " TELLS_BEGIN "\n",
+			   (int)runner->id.pid, runner->id.start_time, runner->boot_id,
+			   runner->process);
 	bool ok = file_write(own, text, (size_t)len, 0600, err);
 
 	if (ok && link(own, path) != 0)
@@ -67,16 +75,18 @@ bool hook_files_runner(const char *dir, const char *hook_id, struct hook_runner 
 	CLEANUP(free_charp) char *path = path_of(dir, hook_id, "run");
 	CLEANUP(free_charp) char *text = NULL;
 	struct hook_runner runner = { 0 };
+	char word[16] = "";
 	size_t len;
 	int pid;
 
 	if (!read_whole(path, RUN_MAX_BYTES, &text, &len, err))
 		return false;
-	if (sscanf(text, "%d %" SCNu64 " %36s %39s", &pid, &runner.id.start_time, runner.boot_id,
-		   runner.process) != 4 ||
+	if (sscanf(text, "%d %" SCNu64 " %36s %39s %15s", &pid, &runner.id.start_time,
+		   runner.boot_id, runner.process, word) < 4 ||
 	    !id_uuid_is_valid(runner.boot_id))
 		return err_set(err, ERR_INTERNAL, "'%s' cannot be understood", path);
 	runner.id.pid = pid;
+	runner.tells_begin = strcmp(word, TELLS_BEGIN) == 0;
 	*ret = runner;
 	return true;
 }

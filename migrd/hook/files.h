@@ -22,6 +22,7 @@ struct hook_runner {
 	struct proc_id id; /* of migrd-hook, which leads a session; its program is in that */
 	char boot_id[ID_UUID_SIZE];
 	char process[HOOK_PROCESS_SIZE]; /* coordinator that has started it: a word */
+	bool tells_begin; /* it writes that its program begins; one of an older version does not */
 };
 
 /* The runner is the one of this hook from now on: nobody else begins it.  EXISTS: another one is.

@@ -167,8 +167,8 @@ void hook_follow_seen(struct hook *hook, const struct hook_seen *seen)
 {
 	if (seen->where == HOOK_WHERE_RUNS) {
 		hook_watch(hook, seen->runner.id);
-		if (!hook->runner) { /* it has ended since */
-			hook_follow(hook);
+		if (!hook->runner) { /* it has ended since, or cannot be watched */
+			hook_look_in(hook->hooks, HOOK_SOON_MS);
 			return;
 		}
 	}

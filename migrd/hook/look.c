@@ -64,7 +64,24 @@ static bool is_there(struct proc_id id)
 	struct proc_id found;
 	struct err gone;
 
-	return proc_identify(id.pid, &found, &gone) && found.start_time == id.start_time;
+	if (!proc_identify(id.pid, &found, &gone))
+		return gone.code != ERR_NOT_FOUND;
+	return found.start_time == id.start_time;
+}
+
+/* Of what cannot be looked at something may run, and it is looked at again. */
+static enum hook_where where_cut(const struct item *item, struct hook_seen *seen)
+{
+	switch (hook_cut_blocking(item->dir, item->id, seen->runner.id, HOOK_RUNNER_IS_GONE,
+				  &seen->end)) {
+	case HOOK_CUT_NOTHING:
+		return HOOK_WHERE_GONE;
+	case HOOK_CUT_ENDED:
+		return HOOK_WHERE_ENDED;
+	case HOOK_CUT_UNSEEN:
+		break;
+	}
+	return HOOK_WHERE_RUNS;
 }
 
 static enum hook_where where_of(const struct item *item, struct hook_seen *seen)
@@ -76,6 +93,8 @@ static enum hook_where where_of(const struct item *item, struct hook_seen *seen)
 			   err.code != ERR_NOT_FOUND;
 	if (!seen->is_claimed)
 		return HOOK_WHERE_NOWHERE;
+	if (!seen->runner.boot_id[0] && err.code == ERR_LIMIT)
+		return HOOK_WHERE_RUNS; /* nobody can tell: it is looked at again */
 	if (!seen->runner.boot_id[0]) {
 		log_error("hook", "read", "id=%s error=%s", item->id, err.msg);
 		return HOOK_WHERE_GONE;
@@ -83,17 +102,16 @@ static enum hook_where where_of(const struct item *item, struct hook_seen *seen)
 	seen->is_sealed = is_seal(&seen->runner);
 	if (seen->is_sealed)
 		return HOOK_WHERE_NOWHERE;
-	seen->is_begun = hook_files_is_begun(item->dir, item->id);
+	seen->is_begun = !seen->runner.tells_begin || hook_files_is_begun(item->dir, item->id);
 	if (hook_files_end(item->dir, item->id, &seen->end, &err))
 		return HOOK_WHERE_ENDED;
 	is_same_boot = strcmp(seen->runner.boot_id, item->boot_id) == 0;
 	if (is_same_boot && is_there(seen->runner.id))
 		return HOOK_WHERE_RUNS;
 	/* It may have ended between the two looks. */
-	if (hook_files_end(item->dir, item->id, &seen->end, &err) ||
-	    (is_same_boot && hook_cut_blocking(item->dir, item->id, seen->runner.id, &seen->end)))
+	if (hook_files_end(item->dir, item->id, &seen->end, &err))
 		return HOOK_WHERE_ENDED;
-	return HOOK_WHERE_GONE;
+	return is_same_boot ? where_cut(item, seen) : HOOK_WHERE_GONE;
 }
 
 static void run_look(struct work *work)

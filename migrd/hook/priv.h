@@ -19,6 +19,7 @@
 /* The clock of the wall may be set, so nothing is waited for longer. */
 #define HOOK_LOOK_MAX_MS  60000
 #define HOOK_RETRY_MS     5000
+#define HOOK_SOON_MS      500
 #define HOOK_COMMAND_SIZE 256 /* a line of the configuration is shorter */
 #define HOOK_CHECKS_MAX   4
 

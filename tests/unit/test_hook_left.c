@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is left of hooks: processes whose migrd-hook was ended from outside, files that a crash has
  * left, and which records are kept. */
+#include "base/log.h"
 #include "hook_rig.h"
 
 static struct hook_runner runner_of(const char *id)
@@ -119,8 +120,6 @@ START_TEST(only_if_whose_runner_was_killed_is_ended_and_its_files_are_gone)
 }
 END_TEST
 
-/* ---- files ----------------------------------------------------------------------------------- */
-
 static void leave(const char *name, const char *text)
 {
 	CLEANUP(free_charp) char *path = xasprintf("%s/hooks/%s", rig.dir, name);
@@ -135,6 +134,77 @@ static bool is_left(const char *name)
 
 	return is_there(path);
 }
+
+static void kill_in(const char *pid_file)
+{
+	CLEANUP(free_charp) char *text = text_of(pid_file);
+
+	kill((pid_t)strtol(text, NULL, 10), SIGKILL);
+}
+
+/* An upgrade comes with the boot: the migrd-hook of before did not write that its program began. */
+START_TEST(boot_that_ends_a_hook_of_an_older_runner_is_its_end)
+{
+	const bool is_older = _i;
+	CLEANUP(free_charp) char *text = NULL;
+	struct hook_runner runner;
+
+	section("boots", LIVES_ON, NULL, 60, true, false);
+	load();
+	ck_assert_int_eq(begin("boots", "1"), ERR_NONE);
+	await_reason("1", "runs");
+	wait_for("ready");
+	runner = runner_of("1");
+	ck_assert(runner.tells_begin);
+	hooks_clear(hooks);
+	kill_runner(runner.id);
+	kill_in("program");
+	kill_in("child");
+	ck_assert_int_eq(unlink(rig_path("hooks/1.end")), 0);
+	text = xasprintf("%d %llu " BOOT " p1%s\n", (int)runner.id.pid,
+			 (unsigned long long)runner.id.start_time, is_older ? "" : " tells-begin");
+	leave("1.run", text);
+	restart("p2", BOOT2);
+	hooks_recover(hooks);
+	await("1", is_older ? HOOK_DONE : HOOK_UNKNOWN);
+}
+END_TEST
+
+/* Its record is lost, and nobody waits for it: what it has left running must not be beside guests.
+ */
+START_TEST(program_of_a_hook_that_is_not_known_is_ended_and_the_log_says_why)
+{
+	CLEANUP(free_charp) char *log = NULL;
+	int fd, before = dup(STDERR_FILENO);
+
+	begin_program("1", false);
+	hooks_clear(hooks);
+	rig_commit_ok(&(struct store_txn){ { { STORE_HOOK, STORE_DELETE, "1" } } });
+	away();
+	sections = hook_sections_new("b");
+	section("maybe", ":", "exit 0", 60, false, false);
+	rig_open();
+	load();
+	fd = open(rig_path("log"), O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	close(fd);
+	log_set_level(LOG_LEVEL_WARNING);
+	hooks_recover(hooks);
+	/* Their files come after those that are removed at the start: first all are looked at. */
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(ask("maybe", "2", true), ERR_NONE);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	ck_assert(!is_left("1.run"));
+	ck_assert(!lives("program"));
+	ck_assert(!lives("child"));
+	log = text_of("log");
+	ck_assert_msg(strstr(log, "their hook is not known any more") != NULL, "%s", log);
+	ck_assert_ptr_null(strstr(log, "migrd-hook is gone"));
+}
+END_TEST
+
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static const char *const leftovers[] = {
 	"check-1-2-3.run", "check-1-2-3.end", "check-1-2-4.end",        "gone.run",
@@ -229,6 +299,8 @@ Suite *suite(void)
 		tc,
 		program_whose_runner_was_killed_beside_the_coordinator_is_ended_by_the_next_one);
 	tcase_add_test(tc, only_if_whose_runner_was_killed_is_ended_and_its_files_are_gone);
+	tcase_add_loop_test(tc, boot_that_ends_a_hook_of_an_older_runner_is_its_end, 0, 2);
+	tcase_add_test(tc, program_of_a_hook_that_is_not_known_is_ended_and_the_log_says_why);
 	tcase_add_test(tc, files_that_crashes_have_left_are_removed_and_others_stay);
 	tcase_add_test(tc, newest_are_kept_also_when_the_clock_was_set_back);
 	return s;

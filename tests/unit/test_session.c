@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -88,6 +89,24 @@ static bool is_there(pid_t pid)
 	return proc_identify(pid, &id, &gone);
 }
 
+static size_t count(struct proc_id leader, const char *mark)
+{
+	struct err err;
+	size_t ret;
+
+	ck_assert(session_count_blocking(leader, mark, &ret, &err));
+	return ret;
+}
+
+static size_t end(struct proc_id leader, const char *mark)
+{
+	struct err err;
+	size_t ret;
+
+	ck_assert(session_end_blocking(leader, mark, 100, &ret, &err));
+	return ret;
+}
+
 /* In groups of their own too, and one that does not end by SIGTERM. */
 START_TEST(what_a_dead_leader_has_left_is_ended)
 {
@@ -97,13 +116,13 @@ START_TEST(what_a_dead_leader_has_left_is_ended)
 					    "until test -s stubborn; do :; done; >ready; wait",
 					    MARK);
 
-	ck_assert_uint_ge(session_count_blocking(leader, MARK), 3);
+	ck_assert_uint_ge(count(leader, MARK), 3);
 	kill_and_wait(leader);
-	ck_assert_uint_ge(session_count_blocking(leader, MARK), 2);
-	ck_assert_uint_eq(session_end_blocking(leader, MARK, 100), 0);
+	ck_assert_uint_ge(count(leader, MARK), 2);
+	ck_assert_uint_eq(end(leader, MARK), 0);
 	ck_assert(!is_there(pid_in("stubborn")));
 	ck_assert(!is_there(pid_in("meek")));
-	ck_assert_uint_eq(session_count_blocking(leader, MARK), 0);
+	ck_assert_uint_eq(count(leader, MARK), 0);
 }
 END_TEST
 
@@ -113,14 +132,49 @@ START_TEST(other_session_of_the_same_number_is_left_alone)
 	struct proc_id leader = spawn("sleep 1000 & echo $! >meek; >ready; wait", MARK);
 	const struct proc_id before = { .pid = leader.pid, .start_time = leader.start_time - 1 };
 
-	ck_assert_uint_eq(session_count_blocking(before, MARK), 0);
-	ck_assert_uint_eq(session_end_blocking(before, MARK, 100), 0);
-	ck_assert_uint_eq(session_end_blocking(leader, MARK "2", 100), 0);
+	ck_assert_uint_eq(count(before, MARK), 0);
+	ck_assert_uint_eq(end(before, MARK), 0);
+	ck_assert_uint_eq(end(leader, MARK "2"), 0);
 	ck_assert(is_there(leader.pid));
 	ck_assert(is_there(pid_in("meek")));
-	ck_assert_uint_eq(session_end_blocking(leader, MARK, 100), 0);
+	ck_assert_uint_eq(end(leader, MARK), 0);
 	ck_assert(!is_there(leader.pid));
 	ck_assert(!is_there(pid_in("meek")));
+}
+END_TEST
+
+static void allow(rlim_t descriptors)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = descriptors;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* None for /proc; none for a process's file; none to hold a process by; none for a second one. */
+START_TEST(nothing_is_said_to_have_ended_for_want_of_descriptors)
+{
+	const struct proc_id leader = spawn("sleep 1000 & echo $! >meek; >ready; wait", MARK);
+	const pid_t meek = pid_in("meek");
+	const int next = dup(STDIN_FILENO);
+	struct proc_id found;
+	struct err err;
+	size_t ret = 7;
+
+	ck_assert_int_ge(next, 0);
+	close(next);
+	allow((rlim_t)(next + _i));
+	ck_assert(!session_count_blocking(leader, MARK, &ret, &err));
+	ck_assert_int_eq(err.code, ERR_LIMIT);
+	ck_assert(!session_end_blocking(leader, MARK, 100, &ret, &err));
+	ck_assert_int_eq(err.code, ERR_LIMIT);
+	ck_assert_uint_eq(ret, 7);
+	ck_assert(_i > 0 || (!proc_identify(meek, &found, &err) && err.code != ERR_NOT_FOUND));
+	allow((rlim_t)next + 100);
+	end(leader, MARK);
+	ck_assert_uint_eq(count(leader, MARK), 0);
+	ck_assert(!is_there(meek));
 }
 END_TEST
 
@@ -134,5 +188,6 @@ Suite *suite(void)
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, what_a_dead_leader_has_left_is_ended);
 	tcase_add_test(tc, other_session_of_the_same_number_is_left_alone);
+	tcase_add_loop_test(tc, nothing_is_said_to_have_ended_for_want_of_descriptors, 0, 4);
 	return s;
 }
