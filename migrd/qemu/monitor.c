@@ -42,12 +42,28 @@ static const struct {
 static void monitor_failed(struct qemu *qemu, const struct err *why);
 static void ask_next(struct qemu *qemu);
 
+/* The caller uses QEMU no more: who hears of that may free it. */
+static void tell_gone(struct qemu *qemu, const struct err *err)
+{
+	qemu_drop_monitor(qemu);
+	loop_timer_stop(qemu->retry_timer);
+	if (qemu->told_ready)
+		qemu->cb.exited(qemu->cb.data);
+	else
+		qemu_tell_ready(qemu, err);
+}
+
+/* Its process may have ended since it has answered.  One that cannot be watched, as when no
+ * descriptor is free, is there: it is tried again. */
 static void identified(struct qemu *qemu)
 {
 	struct err err;
 
 	if (!qemu->proc && !qemu_watch_process(qemu, &err)) {
-		qemu_tell_ready(qemu, &err);
+		if (err.code == ERR_NOT_FOUND)
+			tell_gone(qemu, &err);
+		else
+			monitor_failed(qemu, &err);
 		return;
 	}
 	qemu->has_started = true;
@@ -291,10 +307,11 @@ void qemu_on_retry(void *data)
 	qemu->refusal = (struct err){ 0 };
 	if (err_is_set(&err)) {
 		monitor_failed(qemu, &err);
-	} else if (qemu->id.pid && !qemu->proc) {
+	} else if (qemu->id.pid && !qemu->proc && !qemu_watch_process(qemu, &err) &&
+		   err.code == ERR_NOT_FOUND) {
 		err_set(&err, ERR_NOT_FOUND, "the QEMU of VM '%s' (pid %d) has ended", qemu->name,
 			(int)qemu->id.pid);
-		qemu_tell_ready(qemu, &err);
+		tell_gone(qemu, &err);
 	} else if (!qemu->conn) {
 		qemu_connect_monitor(qemu);
 	}

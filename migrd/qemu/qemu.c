@@ -107,8 +107,9 @@ bool qemu_watch_process(struct qemu *qemu, struct err *err)
 	if (!qemu->id.pid && !find_process(qemu, err))
 		return false;
 	qemu->proc = proc_watch(qemu->env->loop, qemu->id, on_exit_seen, qemu, err);
-	qemu->is_alive = qemu->proc != NULL;
-	return qemu->is_alive;
+	/* One that cannot be watched, as when no descriptor is free, is there all the same. */
+	qemu->is_alive = qemu->proc || err->code != ERR_NOT_FOUND;
+	return qemu->proc;
 }
 
 /* ---- life cycle ------------------------------------------------------ */
@@ -503,8 +504,10 @@ void qemu_quit(struct qemu *qemu)
 
 void qemu_kill(struct qemu *qemu)
 {
+	struct err ignored;
+
 	if (qemu->to_launch)
 		qemu->is_unwanted = true;
-	else if (qemu->is_alive)
+	else if (qemu->is_alive && (qemu->proc || qemu_watch_process(qemu, &ignored)))
 		proc_kill(qemu->proc, SIGKILL);
 }

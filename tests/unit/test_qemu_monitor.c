@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which of the two monitors is used, and whether the right process is at the other end; here
  * that is the test's own process. */
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -94,14 +97,25 @@ static void on_found(void *data)
 	strbuf_addf(&told, "found;");
 }
 
-static void attach(void)
+static struct proc_id own_id(void)
 {
-	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, on_found, NULL };
 	struct proc_id id;
 	struct err err;
 
 	ck_assert(proc_identify(getpid(), &id, &err));
+	return id;
+}
+
+static void attach_to(struct proc_id id)
+{
+	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, on_found, NULL };
+
 	qemu = qemu_attach(&env, UUID, "vm1", false, id, &cb);
+}
+
+static void attach(void)
+{
+	attach_to(own_id());
 	loop_sim_run(loop);
 }
 
@@ -228,6 +242,57 @@ START_TEST(closed_again_after_a_while_the_other_is_taken_at_once)
 }
 END_TEST
 
+/* A guest that runs would be taken for one that has crashed, and be started a second time. */
+START_TEST(process_that_cannot_be_watched_is_not_said_to_have_ended)
+{
+	const struct proc_id id = own_id();
+	struct rlimit limit, none;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ 0, limit.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	attach_to(id);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	loop_sim_advance_ms(loop, 3000);
+	ck_assert(qemu_is_alive(qemu));
+	ck_assert_ptr_nonnull(qemu_monitor(qemu));
+	assert_told("ready;");
+}
+END_TEST
+
+static void write_pid_of_the_dead(void)
+{
+	const pid_t pid = fork();
+	struct err err;
+	char text[32];
+	int len;
+
+	if (pid == 0)
+		_exit(0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	len = snprintf(text, sizeof(text), "%d\n", (int)pid);
+	ck_assert(file_write(scratch_path("vms/" UUID "/pid"), text, (size_t)len, 0600, &err));
+}
+
+/* Whoever was told before that it cannot be had would wait for ever. */
+START_TEST(process_that_ends_after_it_has_answered_is_told_of)
+{
+	for (size_t i = 0; i < 2; i++)
+		fake_monitor_on(monitors[i], twins[0].command, twins[0].answer);
+	write_pid_of_the_dead();
+	attach_to((struct proc_id){ 0 });
+	loop_sim_run(loop);
+	assert_told("conflict;");
+	for (size_t i = 0; i < 2; i++)
+		fake_monitor_on(monitors[i], "query-uuid", "{\"UUID\":\"" UUID "\"}");
+	loop_sim_advance_ms(loop, 3000);
+	assert_told("exited;");
+	ck_assert(!qemu_is_alive(qemu));
+	loop_sim_advance_ms(loop, 10000);
+	assert_told("");
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("qemu_monitor");
@@ -242,6 +307,8 @@ Suite *suite(void)
 	tcase_add_test(tc, first_closes_second_takes_over);
 	tcase_add_test(tc, closed_after_each_proof_it_is_tried_once_a_second);
 	tcase_add_test(tc, closed_again_after_a_while_the_other_is_taken_at_once);
+	tcase_add_test(tc, process_that_cannot_be_watched_is_not_said_to_have_ended);
+	tcase_add_test(tc, process_that_ends_after_it_has_answered_is_told_of);
 	suite_add_tcase(s, tc);
 	return s;
 }
