@@ -71,9 +71,9 @@ metrics_read_fn metrics_read_webhooks, metrics_read_deliveries, metrics_read_del
 /* ---- of the daemon: read_daemon.c ------------------------------------------------------------ */
 metrics_read_fn metrics_read_build, metrics_read_certificate, metrics_read_loop,
 	metrics_read_store_size, metrics_read_store_write, metrics_read_store_waiting,
-	metrics_read_store_refusing, metrics_read_peer_up, metrics_read_peer_answer,
-	metrics_read_peer_clock, metrics_read_process_cpu, metrics_read_process_resident,
-	metrics_read_process_virtual, metrics_read_process_fds, metrics_read_process_max_fds,
-	metrics_read_process_threads, metrics_read_process_start;
+	metrics_read_store_refusing, metrics_read_peer_up, metrics_read_peer_asked,
+	metrics_read_peer_answer, metrics_read_peer_clock, metrics_read_process_cpu,
+	metrics_read_process_resident, metrics_read_process_virtual, metrics_read_process_fds,
+	metrics_read_process_max_fds, metrics_read_process_threads, metrics_read_process_start;
 
 #endif

@@ -65,6 +65,11 @@ static void add_up(struct metrics_out *out, const char *id, const struct peer_fi
 	metrics_add(out, figures->has_answered, LABELS(id));
 }
 
+static void add_asked(struct metrics_out *out, const char *id, const struct peer_figures *figures)
+{
+	metrics_add(out, (double)figures->asked_ms / 1000, LABELS(id));
+}
+
 static void add_answer(struct metrics_out *out, const char *id, const struct peer_figures *figures)
 {
 	if (figures->answered_ms)
@@ -80,6 +85,11 @@ static void add_clock(struct metrics_out *out, const char *id, const struct peer
 void metrics_read_peer_up(struct metrics_out *out, const struct metrics *metrics)
 {
 	each_peer(out, metrics, add_up);
+}
+
+void metrics_read_peer_asked(struct metrics_out *out, const struct metrics *metrics)
+{
+	each_peer(out, metrics, add_asked);
 }
 
 void metrics_read_peer_answer(struct metrics_out *out, const struct metrics *metrics)

@@ -276,6 +276,11 @@ const struct metric metrics_table[] = {
 	  "1 if a host has answered the last request of this one, whatever it said; absent where "
 	  "it was asked nothing yet.",
 	  metrics_read_peer_up },
+	{ GAUGE("migrd_peer_asked_timestamp_seconds", "seconds"),
+	  { "peer" },
+	  "last request to the peer",
+	  "When that was answered or given up.",
+	  metrics_read_peer_asked },
 	{ GAUGE("migrd_peer_answer_timestamp_seconds", "seconds"),
 	  { "peer" },
 	  "last answer of the peer",

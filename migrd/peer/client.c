@@ -95,7 +95,7 @@ void peer_note_answer(struct peer *peer, int64_t date_s)
 	struct peer_figures *figures = &peer->figures;
 
 	figures->was_asked = figures->has_answered = true;
-	figures->answered_ms = clock_wall_ms();
+	figures->asked_ms = figures->answered_ms = clock_wall_ms();
 	figures->has_clock = date_s >= 0;
 	if (figures->has_clock)
 		figures->clock_ahead_s = (double)date_s + 0.5 - (double)figures->answered_ms / 1000;
@@ -105,6 +105,7 @@ void peer_note_silence(struct peer *peer)
 {
 	peer->figures.was_asked = true;
 	peer->figures.has_answered = false;
+	peer->figures.asked_ms = clock_wall_ms();
 }
 
 void peer_clients_renew(struct peer_clients *clients)

@@ -42,6 +42,7 @@ const char *peer_clients_id(const struct peer_clients *clients, const char *id);
 struct peer_figures {
 	bool was_asked;      /* false: the rest means nothing */
 	bool has_answered;   /* the last request, whatever the answer was */
+	int64_t asked_ms;    /* when that was over, wall clock */
 	int64_t answered_ms; /* when it did last, wall clock; 0: never */
 	bool has_clock;
 	/* By the header Date of its last answer, which has whole seconds: right to a second, half

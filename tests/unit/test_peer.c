@@ -268,6 +268,7 @@ START_TEST(last_answer_and_clock_are_known)
 	expect_err(2, ERR_TIMEOUT, "within 300 ms");
 	ck_assert(figures_of("a").was_asked && !figures_of("a").has_answered);
 	ck_assert_int_eq(figures_of("a").answered_ms, figures.answered_ms);
+	ck_assert_int_ge(figures_of("a").asked_ms, figures.answered_ms + 200);
 	get("/peer/v1/text");
 	expect_err(3, ERR_PEER, "");
 	ck_assert(figures_of("a").has_answered);
