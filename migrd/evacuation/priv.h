@@ -467,6 +467,10 @@ void evac_vm_look_at_refused(struct evacuation *evac, struct evac_vm *evac_vm, c
 /* ---- room.c: room on other hosts ---- */
 /* What the next plan may do with their VMs. */
 void evac_rooms_others(const struct evacuation *evac, struct evac_others *ret);
+/* HOST has refused to let UUID ("": all of its VMs) give way.  IS_LASTING: by its configuration or
+ * version. */
+void evac_rooms_refused(struct evacuation *evac, const char *host, const char *uuid,
+			bool is_lasting);
 /* The rooms of PLAN, if it has some, are the next round. */
 void evac_rooms_take(struct evacuation *evac, const struct evac_plan *plan);
 /* Then no plan is made. */

@@ -63,7 +63,68 @@ static struct evac_refusal *find_refusal(struct evacuation *evac, const char *ho
 	return NULL;
 }
 
-/* If there are too many the one that ends first is forgotten. */
+static size_t count_refusals(const struct evacuation *evac, const char *host)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < evac->refusal_count; i++)
+		count += strcmp(evac->refusals[i].what.host, host) == 0;
+	return count;
+}
+
+/* One for all VMs of HOST takes the place of all that are of it, and lasts as long as the last. */
+static void join_refusals(struct evacuation *evac, const char *host)
+{
+	struct evac_refusal all = { 0 };
+	size_t kept = 0;
+
+	snprintf(all.what.host, sizeof(all.what.host), "%s", host);
+	for (size_t i = 0; i < evac->refusal_count; i++) {
+		const struct evac_refusal *one = &evac->refusals[i];
+
+		if (strcmp(one->what.host, all.what.host) != 0) {
+			evac->refusals[kept++] = *one;
+			continue;
+		}
+		all.until_ms = one->until_ms > all.until_ms ? one->until_ms : all.until_ms;
+		all.times = one->times > all.times ? one->times : all.times;
+		all.is_lasting = all.is_lasting || one->is_lasting;
+	}
+	evac->refusals[kept++] = all;
+	evac->refusal_count = kept;
+}
+
+static void forget_first_to_end(struct evacuation *evac)
+{
+	struct evac_refusal *first = &evac->refusals[0];
+
+	for (size_t i = 1; i < evac->refusal_count; i++)
+		if (evac->refusals[i].until_ms < first->until_ms)
+			first = &evac->refusals[i];
+	*first = evac->refusals[--evac->refusal_count];
+}
+
+/* A VM whose refusal was forgotten would be asked again at once, and with enough of them all would
+ * be in turn.  So the host with the most is asked for none of its VMs for a while. */
+static void make_place(struct evacuation *evac)
+{
+	char host[ID_NAME_SIZE];
+	size_t most = 0;
+
+	for (size_t i = 0; i < evac->refusal_count; i++) {
+		size_t count = count_refusals(evac, evac->refusals[i].what.host);
+
+		if (count > most) {
+			most = count;
+			snprintf(host, sizeof(host), "%s", evac->refusals[i].what.host);
+		}
+	}
+	if (most > 1)
+		join_refusals(evac, host);
+	else
+		forget_first_to_end(evac);
+}
+
 static struct evac_refusal *add_refusal(struct evacuation *evac, const char *host,
 					const char *uuid)
 {
@@ -71,23 +132,17 @@ static struct evac_refusal *add_refusal(struct evacuation *evac, const char *hos
 
 	if (!evac->refusals)
 		evac->refusals = xcalloc(EVAC_FIXED_MAX, sizeof(*evac->refusals));
-	if (evac->refusal_count < EVAC_FIXED_MAX) {
-		ret = &evac->refusals[evac->refusal_count++];
-	} else {
-		ret = &evac->refusals[0];
-		for (size_t i = 1; i < evac->refusal_count; i++)
-			if (evac->refusals[i].until_ms < ret->until_ms)
-				ret = &evac->refusals[i];
-	}
+	if (evac->refusal_count == EVAC_FIXED_MAX)
+		make_place(evac);
+	ret = &evac->refusals[evac->refusal_count++];
 	*ret = (struct evac_refusal){ 0 };
 	snprintf(ret->what.host, sizeof(ret->what.host), "%s", host);
 	snprintf(ret->what.uuid, sizeof(ret->what.uuid), "%s", uuid);
 	return ret;
 }
 
-/* UUID "": of all VMs of the host. */
-static void note_refusal(struct evacuation *evac, const char *host, const char *uuid,
-			 bool is_lasting)
+void evac_rooms_refused(struct evacuation *evac, const char *host, const char *uuid,
+			bool is_lasting)
 {
 	struct evac_refusal *refusal = find_refusal(evac, host, uuid);
 	uint64_t ms = REFUSED_MS;
@@ -227,7 +282,7 @@ void evac_rooms_leave(struct evacuation *evac)
 static void room_failed(struct evacuation *evac, struct evac_room *room, bool is_host,
 			const char *why)
 {
-	note_refusal(evac, room->from, is_host ? "" : room->uuid, is_host);
+	evac_rooms_refused(evac, room->from, is_host ? "" : room->uuid, is_host);
 	set_room(evac, room, EVAC_ROOM_FAILED, why);
 }
 
@@ -256,14 +311,14 @@ static void take_silence(struct evacuation *evac, struct evac_room *room, const 
 		set_room(evac, room, (enum evac_room_state)room->state, why);
 		return;
 	}
-	note_refusal(evac, room->from, "", false);
+	evac_rooms_refused(evac, room->from, "", false);
 	set_room(evac, room, EVAC_ROOM_LEFT, why);
 }
 
 /* It has said yes, in words that are not understood: the order may stand there. */
 static void take_unknown(struct evacuation *evac, struct evac_room *room, const char *why)
 {
-	note_refusal(evac, room->from, "", true);
+	evac_rooms_refused(evac, room->from, "", true);
 	set_room(evac, room, EVAC_ROOM_LEFT, why);
 }
 

@@ -333,6 +333,8 @@ END_TEST
 
 /* ---- others that give no way ---------------------------------------------------------------- */
 
+#define REFUSED_MS 60000 /* of a refusal by one: evacuation/room.c */
+
 static bool is_asked_again(struct evacuation *evac, const struct evac_refusal *refusal)
 {
 	struct evac_others others;
@@ -368,6 +370,66 @@ START_TEST(guest_is_stopped_only_if_who_could_give_way_has_refused_twice)
 	evac->vms[0].awaited_room = false; /* the room of others is of no matter */
 	evac_vm_take_choice(evac, &evac->vms[0], &choice);
 	assert_said(&evac->vms[0], EVAC_VM_STOPPING, "a");
+}
+END_TEST
+
+static bool is_asked(const struct evac_others *others, const char *host, const char *uuid)
+{
+	for (size_t i = 0; i < others->fixed_count; i++)
+		if (strcmp(others->fixed[i].host, host) == 0 &&
+		    (!others->fixed[i].uuid[0] || strcmp(others->fixed[i].uuid, uuid) == 0))
+			return false;
+	return true;
+}
+
+static void refuse(struct evacuation *evac, const char *host, unsigned number)
+{
+	char uuid[ID_UUID_SIZE];
+
+	snprintf(uuid, sizeof(uuid), "018f0000-0000-7000-8000-%012u", number);
+	evac_rooms_refused(evac, host, uuid, false);
+}
+
+/* Else a host with many VMs that may not go would be asked for one of them again and again. */
+START_TEST(none_of_many_that_have_refused_is_asked_again_at_once)
+{
+	struct evacuation *evac = add_evacuation("draining", VM_OF("waiting", ""));
+	struct evac_others others;
+
+	evac->request->others_max = 100;
+	evac_rooms_refused(evac, "c", "", true);
+	refuse(evac, "d", 1);
+	for (unsigned i = 0; i < 100; i++) {
+		refuse(evac, "b", i);
+		evac_rooms_others(evac, &others);
+		ck_assert(!is_asked(&others, "c", "any"));
+		ck_assert(!is_asked(&others, "d", "018f0000-0000-7000-8000-000000000001"));
+		ck_assert(is_asked(&others, "d", "018f0000-0000-7000-8000-000000000002"));
+		ck_assert(!is_asked(&others, "b", "018f0000-0000-7000-8000-000000000000"));
+	}
+	rig_advance(REFUSED_MS);
+	evac_rooms_others(evac, &others);
+	ck_assert_uint_eq(others.fixed_count, 0);
+}
+END_TEST
+
+START_TEST(of_more_hosts_than_are_kept_the_first_to_end_is_asked_again)
+{
+	struct evacuation *evac = add_evacuation("draining", VM_OF("waiting", ""));
+	struct evac_others others;
+	char host[ID_NAME_SIZE];
+
+	evac->request->others_max = 100;
+	for (unsigned i = 0; i < EVAC_FIXED_MAX + 1; i++) {
+		snprintf(host, sizeof(host), "h%u", i);
+		refuse(evac, host, i);
+		rig_advance(1);
+	}
+	evac_rooms_others(evac, &others);
+	ck_assert_uint_eq(others.fixed_count, EVAC_FIXED_MAX);
+	ck_assert(is_asked(&others, "h0", "018f0000-0000-7000-8000-000000000000"));
+	ck_assert(!is_asked(&others, "h1", "018f0000-0000-7000-8000-000000000001"));
+	ck_assert(!is_asked(&others, "h32", "018f0000-0000-7000-8000-000000000032"));
 }
 END_TEST
 
@@ -597,6 +659,8 @@ Suite *suite(void)
 	tcase_add_test(tc, withdrawal_that_is_not_on_disk_is_not_said_to_be);
 	tcase_add_test(tc, entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed);
 	tcase_add_test(tc, guest_is_stopped_only_if_who_could_give_way_has_refused_twice);
+	tcase_add_test(tc, none_of_many_that_have_refused_is_asked_again_at_once);
+	tcase_add_test(tc, of_more_hosts_than_are_kept_the_first_to_end_is_asked_again);
 	tcase_add_test(tc, guest_that_cannot_be_started_again_is_an_error_of_the_whole);
 	tcase_add_test(tc, one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same);
 	tcase_add_test(tc, few_questions_at_a_time_go_to_a_host);
