@@ -85,7 +85,7 @@ void api_hold_changed(void *data, const struct store_hold *hold, enum hold_chang
 	if (api->queue)
 		queue_look(api->queue);
 	if (api->capacity)
-		capacity_note(api->capacity);
+		capacity_note_state(api->capacity);
 	if (cordon_is(hold, &party)) {
 		tell_cordon(api, party, hold_change_names[change], by);
 		return;

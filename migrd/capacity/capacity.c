@@ -5,7 +5,8 @@
 #include "capacity/priv.h"
 
 struct capacity {
-	bool has_changed; /* since the last picture */
+	bool has_changed;       /* since the last picture */
+	bool has_state_changed; /* since the last look of any kind */
 	struct own *own;
 	struct peers *peers;
 	struct loop *loop;
@@ -58,13 +59,30 @@ void capacity_note(struct capacity *capacity)
 	capacity->has_changed = true;
 }
 
+void capacity_note_state(struct capacity *capacity)
+{
+	capacity->has_changed = capacity->has_state_changed = true;
+}
+
+/* Its VMs change too often for that. */
+static void look_at_state(struct capacity *capacity)
+{
+	if (capacity->has_state_changed)
+		own_forget(capacity->own);
+	capacity->has_state_changed = false;
+}
+
 const struct capacity_told *capacity_own(struct capacity *capacity)
 {
+	look_at_state(capacity);
 	return &own_look(capacity->own)->host;
 }
 
+/* Pages that follow are those of the first one. */
 const char *capacity_page_text(struct capacity *capacity, const char *after, size_t *ret_len)
 {
+	if (!after)
+		look_at_state(capacity);
 	return own_page(capacity->own, after, ret_len);
 }
 
@@ -78,7 +96,7 @@ struct capacity_picture *capacity_take(struct capacity *capacity)
 	peers_want(capacity->peers);
 	if (capacity->has_changed)
 		own_forget(capacity->own);
-	capacity->has_changed = false;
+	capacity->has_changed = capacity->has_state_changed = false;
 	picture = picture_begin(own_look(capacity->own));
 	for (const struct asked_peer *peer = peers_next(capacity->peers, NULL); peer;
 	     peer = peers_next(capacity->peers, peer))

@@ -83,9 +83,12 @@ void capacity_ask(struct capacity *capacity, capacity_done_fn *done, void *data)
  * wants a picture and has not looked for a while asks first. */
 bool capacity_is_fresh(const struct capacity *capacity);
 
-/* A VM of this host has changed, or what the hooks tell: the next picture sees it.  Without, this
- * host may be up to a second old in it. */
+/* A VM of this host has changed: the next picture sees it.  Without, this host may be up to a
+ * second old in it. */
 void capacity_note(struct capacity *capacity);
+/* What the hooks tell has changed: the next picture sees it, and so does the next peer that asks.
+ */
+void capacity_note_state(struct capacity *capacity);
 
 /* ---- the picture ----------------------------------------------------------- */
 

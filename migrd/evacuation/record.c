@@ -164,7 +164,7 @@ static void entered(struct machine *machine)
 	struct evacuation *evac = evac_of(machine);
 	struct evacuations *evacs = evac->evacs;
 
-	capacity_note(evacs->env.capacity); /* whether this host is being emptied */
+	capacity_note_state(evacs->env.capacity); /* whether this host is being emptied */
 	evac_tell(evac);
 	evacuations_look(evacs);
 	if (machine_is_final(machine))

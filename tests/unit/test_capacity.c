@@ -651,6 +651,49 @@ START_TEST(change_is_in_the_next_picture)
 }
 END_TEST
 
+static bool may_take = true;
+
+static bool say_cordoned(void *data, struct strbuf *why)
+{
+	(void)data;
+	if (!may_take)
+		strbuf_addf(why, "it is cordoned");
+	return !may_take;
+}
+
+static void assert_page_says(const char *state)
+{
+	struct capacity_page *page = xnew(struct capacity_page);
+	struct json_object *obj;
+	struct err err;
+	size_t len;
+
+	obj = json_read_back(capacity_page_text(capacity, NULL, &len));
+	ck_assert_msg(capacity_page_read(obj, page, &err), "%s", err.msg);
+	ck_assert_str_eq(page->host.state, state);
+	ck_assert_str_eq(capacity_own(capacity)->state, state);
+	capacity_page_fini(page);
+	free(page);
+}
+
+/* Else a peer that is to be emptied would be refused, since this host is said to take no guests. */
+START_TEST(change_of_its_state_is_told_to_the_next_peer_that_asks)
+{
+	static const struct capacity_hooks hooks = { .is_cordoned = say_cordoned };
+
+	capacity_end(capacity);
+	capacity_free(capacity);
+	begin(&hooks);
+	for (unsigned i = 0; i < 3; i++) {
+		may_take = i % 2;
+		capacity_note_state(capacity);
+		assert_page_says(may_take ? "online" : "cordoned");
+	}
+	may_take = true;
+	assert_page_says("cordoned"); /* nobody has told of it */
+}
+END_TEST
+
 /* Who waits is told, and an answer that comes later finds nobody. */
 START_TEST(end_answers_who_waits)
 {
@@ -679,6 +722,7 @@ Suite *suite(void)
 	tcase_add_test(tc, peers_follow_the_configuration);
 	tcase_add_test(tc, host_that_takes_no_guests_is_draining_and_a_held_one_held);
 	tcase_add_test(tc, hooks_tell_the_state_of_this_host);
+	tcase_add_test(tc, change_of_its_state_is_told_to_the_next_peer_that_asks);
 	tcase_add_test(tc, placement_reaches_the_plan_and_unknown_pins_do_not);
 	tcase_add_test(tc, huge_pages_reach_the_plan_by_their_size);
 	tcase_add_test(tc, longest_label_can_be_planned_with);
