@@ -73,13 +73,13 @@ class CancelTest(CancelBase):
     # Past the point of no return only the destination knows the guest's owner, so the answer to
     # the cancel waits for it.
     def test_in_handover_is_too_late_and_the_move_ends(self):
-        self.b.restart_with_fault("api.peer.go:delay:ms=3000")
-        move = self.world.begin_move(self.guest, self.a, self.b)
-        self.world.wait_state(self.a, move["id"], "handover")
-
-        cancel = Later(self.cancel, move["id"])
-        self.guest.console.assert_quiet()
-        self.assertFalse(self.a.move_state(move["id"])["can_cancel"])
+        with self.b.held_at("api.peer.go", lambda: self.world.begin_move(
+                self.guest, self.a, self.b)) as begun:
+            move = begun.result()
+            self.world.wait_state(self.a, move["id"], "handover")
+            cancel = Later(self.cancel, move["id"])
+            self.guest.console.assert_quiet()
+            self.assertFalse(self.a.move_state(move["id"])["can_cancel"])
 
         answer = cancel.result()
         self.assertEqual((answer["cancelled"], answer["owner"], answer["state"]),

@@ -89,15 +89,15 @@ class EvacuationStaysTest(EvacuationBase):
         self.assertTrue(self.a.api.get("/v1/host")["cordoned"])
         self.a.api.post("/v1/host/uncordon")
 
+    def begin_that_ends_soon(self):
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+        return self.begin(approval=True, window_until=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
     # Its window has passed, and its end is being written.
     def test_request_that_comes_while_the_end_is_written_is_refused(self):
-        self.a.restart_with_fault("store.evacuation.aborted.before:delay:ms=3000")
-        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
-        evac = self.begin(approval=True, window_until=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        self.wait(evac, "waiting")
-        left = soon.replace(microsecond=0) - datetime.datetime.now(datetime.timezone.utc)
-        time.sleep(max(0, left.total_seconds()) + 0.5)
-        refused = self.assert_api_error(409, "conflict", self.begin, requester="late")
+        with self.a.held_at("store.evacuation.aborted.before", self.begin_that_ends_soon) as begun:
+            evac = begun.result()
+            refused = self.assert_api_error(409, "conflict", self.begin, requester="late")
         self.assertIn("ask again when it has ended", refused.body["detail"])
         self.assertEqual(len(self.wait(evac, "aborted")["requests"]), 1)
 

@@ -141,11 +141,11 @@ class FirmwareTest(SystemTest):
 
     def test_destination_qemu_is_killed(self):
         self.boot()
-        self.b.restart_with_fault("move.dst.transfer:delay:ms=1000")
-        move_id = self.world.begin_move(self.guest, self.a, self.b)["id"]
-        qemu, = self.eventually("a QEMU on b", self.b.qemus)
-        os.kill(qemu, signal.SIGKILL)
-        self.world.wait_state(self.a, move_id, "failed")
+        with self.b.held_at("move.dst.transfer", lambda: self.world.begin_move(
+                self.guest, self.a, self.b)["id"]) as begun:
+            qemu, = self.b.qemus()
+            os.kill(qemu, signal.SIGKILL)
+        self.world.wait_state(self.a, begun.result(), "failed")
         self.guest.assert_ticks()
         self.assert_only_on(self.a)
 

@@ -102,10 +102,11 @@ class PromisesTest(RefreshTest):
         file = self.saved("g3")
         self.guest.start(self.a)
         (pid,) = self.a.qemus()
-        self.a.restart_with_fault("save.in.load:delay:ms=1500")
-        restore = self.a.api.post("/v1/vms/restore", {"file": file})["id"]
-        (new,) = self.eventually("its QEMU", lambda: [one for one in self.a.qemus() if one != pid])
-        os.kill(new, signal.SIGSTOP)
+        with self.a.held_at("save.in.load", lambda: self.a.api.post(
+                "/v1/vms/restore", {"file": file})["id"]) as begun:
+            (new,) = [one for one in self.a.qemus() if one != pid]
+            os.kill(new, signal.SIGSTOP)
+        restore = begun.result()
         self.assert_no_room(lambda: self.begin(way="stream"))
         self.a.api.post(f"/v1/saves/{restore}/cancel")
         self.assertIn(self.wait_save(restore)["state"], ("cancelled", "failed"))

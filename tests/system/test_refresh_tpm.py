@@ -125,13 +125,11 @@ class RefreshTpmTest(SystemTest):
                     self.wait_end(self.begin(way), "failed")
                     self.assert_goes_on_in(pid)
         # The new swtpm dies before anything was sent.
-        self.a.restart_with_fault("qmp.send.migrate-incoming:delay:ms=2000")
         own, = self.a.children("swtpm")
-        job = self.begin()
-        other = self.eventually("it has another", lambda: [
-            one for one in self.a.children("swtpm") if one != own])[0]
-        os.kill(other, signal.SIGKILL)
-        self.wait_end(job, "failed")
+        with self.a.held_at("qmp.send.migrate-incoming", self.begin) as job:
+            other, = [one for one in self.a.children("swtpm") if one != own]
+            os.kill(other, signal.SIGKILL)
+        self.wait_end(job.result(), "failed")
         self.assert_goes_on_in(pid)
 
     def test_state_that_is_there_already_stays(self):

@@ -72,12 +72,18 @@ class Api:
                 contract.check_problem(data)
         return answer.status, answer.headers, data
 
-    def begin(self, method, path, timeout=60):
-        """Sends a request without a body, which is being handled when this returns: one that is
-        sent later has been answered.  Returns a function that waits for its answer, as send()."""
-        conn = self._connect(settings.seconds(timeout))
-        conn.request(method, path)
+    def begin(self, method, path, body=None, timeout=60):
+        """Sends a request, which is being handled when this returns: one that is sent later has been
+        answered.  Returns a function that waits for its answer, as send()."""
+        answer = self.ask(method, path, body, timeout)
         self.send("GET", "/healthz")
+        return answer
+
+    def ask(self, method, path, body=None, timeout=60):
+        """The same, to a coordinator that stands still: it takes the request when it goes on."""
+        conn = self._connect(settings.seconds(timeout))
+        conn.request(method, path, None if body is None else json.dumps(body),
+                     {} if body is None else {"Content-Type": "application/json"})
 
         def answer():
             got = conn.getresponse()
