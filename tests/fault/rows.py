@@ -62,29 +62,30 @@ PROCESSES = [
 
 COORDINATORS = [
     (Killed("a"), {
-        "offered": STAYS, "prepare": STAYS, "transfer": MOVED.beside("1"), "last pass": MOVED.beside("11"),
+        "offered": STAYS.full, "prepare": STAYS, "transfer": MOVED.beside("1"), "last pass": MOVED.beside("11"),
         "completed": MOVED.beside("14"), "asked": MOVED.full, "taken": MOVED.full,
         "answer": MOVED}),
     (Killed("b"), {
         "offered": STAYS, "prepare": STAYS, "transfer": MOVED.beside("2"), "last pass": MOVED.beside("12"),
         "completed": MOVED.beside("15"), "asked": MOVED.full, "taken": MOVED.full,
         "answer": MOVED.beside("17")}),
+    # The walk has both die at each fourth point that they pass.
     (Killed("ab"), {
-        "offered": STAYS, "prepare": STAYS, "transfer": MOVED.beside("3"), "last pass": MOVED.beside("13"),
-        "completed": MOVED.beside("16"), "asked": MOVED.full, "taken": MOVED.full,
-        "answer": MOVED}),
+        "offered": STAYS.full, "prepare": STAYS.full, "transfer": MOVED.beside("3"),
+        "last pass": MOVED.beside("13").full, "completed": MOVED.beside("16").full, "asked": MOVED.full,
+        "taken": MOVED.full, "answer": MOVED.full}),
     (KilledForLong("a"), {"converging": MOVED.beside("1b")}),
     (KilledForLong("b"), {"converging": MOVED.full}),
-    (KilledForLong("ab"), {"converging": MOVED.beside("3b")}),
+    (KilledForLong("ab"), {"converging": MOVED.beside("3b").full}),
     # For 30 s the source waits for the destination to be ready (prepare_timeout_ms).
     (Stopped("a"), {
-        "prepare": MOVED.if_long(STAYS), "transfer": MOVED.beside("9"),
+        "prepare": MOVED.if_long(STAYS).full, "transfer": MOVED.beside("9").full,
         "converging": MOVED.beside("9b"), "asked": MOVED, "taken": MOVED.full}),
     (Stopped("b"), {
         "prepare": MOVED.if_long(STAYS), "transfer": MOVED.beside("9c"), "converging": MOVED.full,
-        "asked": MOVED, "taken": MOVED.full}),
-    (Stopped("ab"), {"transfer": MOVED.full, "converging": MOVED, "asked": MOVED.full}),
-    (SilentForGood("a"), {"prepare": STAYS, "transfer": STAYS}),
+        "asked": MOVED.full, "taken": MOVED.full}),
+    (Stopped("ab"), {"transfer": MOVED.full, "converging": MOVED.full, "asked": MOVED.full}),
+    (SilentForGood("a"), {"prepare": STAYS.full, "transfer": STAYS}),
     *((NewerBuild(side), {"transfer": MOVED.full, "completed": MOVED.full}) for side in SIDES),
     (NewerBuild("ab"), {"transfer": MOVED, "completed": MOVED}),
 ]
@@ -92,9 +93,10 @@ COORDINATORS = [
 # ---- files, clocks, certificates ---------------------------------------------------
 
 HOSTS = [
-    *((StoreDamaged(side), {
-        "prepare": STAYS.full, "transfer": MOVED, "completed": MOVED, "taken": MOVED.full})
-      for side in SIDES),
+    (StoreDamaged("a"), {
+        "prepare": STAYS.full, "transfer": MOVED, "completed": MOVED.full, "taken": MOVED.full}),
+    (StoreDamaged("b"), {
+        "prepare": STAYS.full, "transfer": MOVED.full, "completed": MOVED, "taken": MOVED.full}),
     *((StoreLost(side), {
         "transfer": STAYS, "completed": MOVED, "asked": MOVED.full, "taken": MOVED})
       for side in SIDES),
@@ -106,14 +108,15 @@ HOSTS = [
     (StoreOld("b", leftovers_removed), {"transfer": STAYS}),
     (StoreOld("b", resolved_for_the_source), {
         "completed": STAYS, "asked": STAYS.full, "taken": STAYS}),
-    (DiskFull("a"), {"before": MOVED, "converging": MOVED, "completed": MOVED}),
-    (DiskFull("b"), {"before": MOVED, "converging": MOVED.beside("10"), "completed": MOVED}),
+    (DiskFull("a"), {"before": MOVED, "converging": MOVED.full, "completed": MOVED}),
+    (DiskFull("b"), {"before": MOVED.full, "converging": MOVED.beside("10"), "completed": MOVED.full}),
     (StorageNotMounted(), {"before": STAYS}),
-    *((clock, {
-        "prepare": MOVED.full, "transfer": MOVED, "asked": MOVED, "taken": MOVED.full})
-      for side in SIDES for clock in clocks_set(side)),
+    # Forward in the one state, back in the other, on each side.
+    *((clock, {"prepare": MOVED.full, "transfer": moved, "asked": other, "taken": MOVED.full})
+      for side, order in (("a", 1), ("b", -1))
+      for clock, (moved, other) in zip(clocks_set(side), ((MOVED, MOVED.full), (MOVED.full, MOVED))[::order])),
     (CertificatesExpire(), {"transfer": MOVED, "completed": MOVED}),
-    (CertificatesExpireAtStart(), {"transfer": MOVED, "completed": MOVED}),
+    (CertificatesExpireAtStart(), {"transfer": MOVED.full, "completed": MOVED}),
     (CertificatesReplaced("ab"), {"transfer": MOVED, "completed": MOVED}),
 ]
 
@@ -125,7 +128,7 @@ GUEST = [
     (RefusedThere("cancelled on the destination", "/v1/moves/{move}/cancel"), {
         "prepare": STAYS, "transfer": STAYS, "last pass": STAYS}),
     (RefusedThere("stopped on the destination", "/v1/vms/{vm}/stop"), {
-        "prepare": STAYS, "transfer": STAYS, "last pass": STAYS}),
+        "prepare": STAYS.full, "transfer": STAYS, "last pass": STAYS.full}),
     (Paused(), {"before": STILL_PAUSED, "prepare": STILL_PAUSED, "transfer": STILL_PAUSED}),
     (PausedAndKilled("ab"), {"transfer": STILL_PAUSED, "asked": STILL_PAUSED}),
     (GuestResets(), {"prepare": MOVED, "transfer": MOVED}),
@@ -151,12 +154,15 @@ def short_cuts(link, coming_from):
     """A cut of 5 s ends a move only in its last pass, because the guest must not stand still for
     so long."""
     if link == "data link":
-        return {"transfer": MOVED, "last pass": GIVEN_UP, "completed": MOVED.full,
+        return {"transfer": MOVED, "last pass": GIVEN_UP.full, "completed": MOVED.full,
                 "answer": MOVED.full}
-    in_last_pass = MOVED if link == "control link" else GIVEN_UP
-    in_completed = MOVED if (link, coming_from) == BOTH else MOVED.full
-    return {"transfer": MOVED, "last pass": in_last_pass, "completed": in_completed,
-            "answer": MOVED}
+    if link == "control link":
+        return {"transfer": MOVED, "last pass": MOVED, "completed": MOVED.full, "answer": MOVED.full}
+    outcomes = {"transfer": MOVED, "last pass": GIVEN_UP, "completed": MOVED, "answer": MOVED}
+    if coming_from != "ab":     # what comes from the one side is no news where nothing comes from the other
+        outcomes = {phase: outcome if phase == "transfer" else outcome.full
+                    for phase, outcome in outcomes.items()}
+    return outcomes
 
 
 def long_cuts(link, coming_from):
@@ -198,7 +204,7 @@ MULTIFD = [
     (over_connections(QemuHangs()), {"last pass": STAYS.within(8)}),
     (over_connections(Cancelled()), {"prepare": CANCELLED.full, "transfer": CANCELLED}),
     (ConnectionBroken(8), {"transfer": STAYS, "last pass": STAYS}),
-    (over_connections(Cut(*BOTH, 5)), {"transfer": MOVED, "last pass": GIVEN_UP}),
+    (over_connections(Cut(*BOTH, 5)), {"transfer": MOVED.full, "last pass": GIVEN_UP}),
     (over_connections(Cut(*BOTH, 60)), {"transfer": STAYS.full, "last pass": GIVEN_UP.full}),
 ]
 
@@ -226,7 +232,7 @@ POLICY = [
 
 POSTCOPY = [
     (with_postcopy(Cut(*BOTH, 5)), {
-        "before the switch": MOVED, "switching": GIVEN_UP, "switched": MOVED,
+        "before the switch": MOVED, "switching": GIVEN_UP, "switched": MOVED.full,
         "taken, held": MOVED.full, "fetch": MOVED}),
     *((with_postcopy(Cut(*which, 5)), {"fetch": MOVED.full}) for which in SINGLE + ONE_WAY),
     (with_postcopy(Cut(*BOTH, 60)), {
@@ -240,9 +246,10 @@ POSTCOPY = [
     (with_postcopy(Killed("a")), {
         "switching": MOVED, "switched": MOVED.full, "fetch": MOVED.beside("18")}),
     (with_postcopy(Killed("b")), {
-        "switching": MOVED, "switched": MOVED, "fetch": MOVED.beside("19")}),
+        "switching": MOVED.full, "switched": MOVED, "fetch": MOVED.beside("19")}),
     (with_postcopy(Killed("ab")), {"switching": MOVED.full, "fetch": MOVED.full}),
-    *((with_postcopy(Stopped(side)), {"switching": MOVED, "fetch": MOVED.full}) for side in SIDES),
+    (with_postcopy(Stopped("a")), {"switching": MOVED, "fetch": MOVED.full}),
+    (with_postcopy(Stopped("b")), {"switching": MOVED.full, "fetch": MOVED.full}),
     (with_postcopy(QemuKilled("a")), {
         "before the switch": LOST_A, "switched": LOST_A.full, "taken, held": LOST_MEMORY.full,
         "fetch": LOST_MEMORY.beside("21")}),
