@@ -8,7 +8,7 @@ void api_vm_console(struct http_request *req, void *data)
 {
 	const struct api *api = data;
 	const char *take = http_query(req, "take");
-	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL; /* NULL: REQ is gone */
+	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 	struct err err;
 
 	if (!vm)

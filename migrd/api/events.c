@@ -101,8 +101,7 @@ static const char *position_of(const struct http_request *req)
 void api_events(struct http_request *req, void *data)
 {
 	struct api *api = data;
-	const char *position = position_of(req);
-	CLEANUP(free_charp) char *after = position ? xstrdup(position) : NULL; /* outlives REQ */
+	const char *after = position_of(req);
 	struct watcher *watcher = xnew(struct watcher);
 	uint64_t lost;
 	enum bus_gap gap = bus_gap_after(api->bus, after, &lost);

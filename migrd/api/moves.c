@@ -540,7 +540,7 @@ void api_move_plan(struct http_request *req, void *data)
 void api_move_passes(struct http_request *req, void *data)
 {
 	struct api_list list = api_list_begin(req, data);
-	const struct move *move = find(req, data); /* NULL: REQ is gone */
+	const struct move *move = find(req, data);
 	const struct move_pass *passes;
 	size_t count;
 

@@ -114,8 +114,10 @@ static void run_turn(struct http_server *server)
 	pthread_mutex_lock(&server->lock);
 	http_inbox_begin_turn(&server->inbox, loop_now_ms(server->loop));
 	pthread_mutex_unlock(&server->lock);
-	while ((req = next_request(server)))
+	while ((req = next_request(server))) {
 		handle(server, req);
+		http_answered_free(server);
+	}
 	pthread_mutex_lock(&server->lock);
 	wait_ms = http_inbox_wait_ms(&server->inbox);
 	pthread_mutex_unlock(&server->lock);
@@ -123,6 +125,11 @@ static void run_turn(struct http_server *server)
 		http_wake(server);
 	else if (wait_ms != HTTP_INBOX_EMPTY)
 		loop_timer_start(server->pace, wait_ms);
+}
+
+static void on_answered_later(void *data)
+{
+	http_answered_free(data);
 }
 
 static void on_pace(void *data)
@@ -213,6 +220,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	server->wake_fd = -1;
 	http_inbox_init(&server->inbox);
 	TAILQ_INIT(&server->held);
+	TAILQ_INIT(&server->answered);
 	TAILQ_INIT(&server->streams);
 	TAILQ_INIT(&server->gone_streams);
 	TAILQ_INIT(&server->websockets);
@@ -223,6 +231,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	server->reaper = loop_timer_new(loop, http_reaper_run, server);
 	server->heartbeat = loop_timer_new(loop, http_heartbeat_run, server);
 	server->pace = loop_timer_new(loop, on_pace, server);
+	server->answered_later = loop_timer_new(loop, on_answered_later, server);
 	if (open_wake(server, err) && start_tls(server, config, err) &&
 	    start_local(server, config, err))
 		return server;
@@ -310,10 +319,12 @@ void http_server_free(struct http_server *server)
 	loop_assert_thread(server->loop);
 	stop_daemons(server);
 	http_streams_report_gone(server);
+	http_answered_free(server);
 	http_noise_fini(server);
 	loop_timer_free(server->reaper);
 	loop_timer_free(server->heartbeat);
 	loop_timer_free(server->pace);
+	loop_timer_free(server->answered_later);
 	loop_watch_free(server->wake_watch);
 	closep(&server->wake_fd);
 	if (server->socket_path)

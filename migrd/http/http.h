@@ -7,7 +7,9 @@
  * never see a half-read, too large, or unauthorised request, nor a wrong
  * method (405 with Allow), path (404) or media type (415).
  *
- * A request stays valid until it is answered, and is answered exactly once.
+ * A request is answered exactly once.  It stays valid until the callback of the loop that answers
+ * it has returned: a handler, or what else the loop has called.  Only one that outlived its server
+ * is freed by its answer.
  * Thread: loop, unless said otherwise.
  */
 #ifndef MIGRD_HTTP_HTTP_H

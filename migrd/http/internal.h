@@ -130,6 +130,7 @@ struct http_request {
 	size_t body_bytes;
 	bool is_refused; /* the exchange has its answer */
 	bool is_dropped; /* by a fault point: nobody will answer it */
+	bool is_answered; /* it is on server->answered */
 	/* http_note_answer(); and the answer that waits */
 	http_noted_fn *note;
 	void *note_data;
@@ -141,7 +142,7 @@ struct http_request {
 	struct http_seen *seen; /* nobody sent it: its answer goes there */
 	enum http_class class;
 	uint64_t round;                 /* of its class, see http/inbox.c */
-	TAILQ_ENTRY(http_request) link; /* inbox, then held */
+	TAILQ_ENTRY(http_request) link; /* inbox, then held, then answered */
 };
 
 struct http_stream {
@@ -200,6 +201,8 @@ struct http_server {
 	struct loop_watch *wake_watch;
 	struct loop_timer *reaper, *heartbeat;
 	struct loop_timer *pace; /* for requests that wait for credit */
+	struct http_request_list answered; /* the loop alone: to be freed (http_answered_free()) */
+	struct loop_timer *answered_later; /* frees those that no handler has answered */
 	struct noise *noise[HTTP_NOISE_COUNT];
 
 	pthread_mutex_t lock;
@@ -303,10 +306,12 @@ bool http_is_own_origin(const struct http_request *req);
 /* ---- http/reply.c ------------------------------------------------------ */
 
 void http_request_free(struct http_request *req);
+/* Loop: frees the requests that were answered; called when no callback that answers them runs. */
+void http_answered_free(struct http_server *server);
 /* STATUS 0: the code's own. */
 struct http_content http_content_problem(unsigned status, const struct err *err,
 					 const struct faults *faults);
-/* Hands the answer to the library and frees the request.  CONTENT is taken over.
+/* Hands the answer to the library; the request is freed later.  CONTENT is taken over.
  * STREAM may be NULL. */
 void http_answer(struct http_request *req, unsigned status, struct http_content content,
 		 struct http_stream *stream);

@@ -120,6 +120,28 @@ void http_request_free(struct http_request *req)
 	free(req);
 }
 
+void http_answered_free(struct http_server *server)
+{
+	struct http_request *req;
+
+	loop_timer_stop(server->answered_later);
+	while ((req = TAILQ_FIRST(&server->answered))) {
+		TAILQ_REMOVE(&server->answered, req, link);
+		http_request_free(req);
+	}
+}
+
+/* Who answers REQ may still read it, also by accident. */
+static void free_later(struct http_request *req)
+{
+	struct http_server *server = req->server;
+
+	req->is_answered = true;
+	TAILQ_INSERT_TAIL(&server->answered, req, link);
+	if (!loop_timer_is_active(server->answered_later))
+		loop_timer_start(server->answered_later, 0);
+}
+
 /* The lock is held.  A refused request may be given another answer than it had. */
 static void give_to_library(struct http_request *req, unsigned status, struct http_content content,
 			    struct http_stream *stream)
@@ -146,7 +168,7 @@ static void let_go(struct http_request *req, unsigned status, struct http_conten
 	TAILQ_REMOVE(&server->held, req, link);
 	give_to_library(req, status, content, stream);
 	pthread_mutex_unlock(&server->lock);
-	http_request_free(req);
+	free_later(req);
 }
 
 /* Logs who did what: every change that a person or program asked for, refused or not. */
@@ -166,7 +188,7 @@ static void note_answer(struct http_request *req, unsigned status, struct http_c
 	req->seen->status = status;
 	memcpy(req->seen->etag, content.etag, sizeof(req->seen->etag));
 	MHD_destroy_response(content.response);
-	http_request_free(req);
+	free_later(req);
 }
 
 /* The answer waits until it was noted. */
@@ -202,6 +224,7 @@ void http_answer(struct http_request *req, unsigned status, struct http_content 
 	struct http_server *server = req->server;
 	struct err err;
 
+	assert(!req->is_answered);
 	if (req->note) {
 		note(req, status, content);
 		return;

@@ -42,6 +42,30 @@ static void on_health(struct http_request *req, void *data)
 	http_reply_text(req, 200, "text/plain", "ok\n");
 }
 
+void rig_read(struct rig *rig, const struct http_request *req)
+{
+	const char *name = http_param(req, "name"), *q = http_query(req, "q");
+	const char *word = http_header(req, "X-Word");
+
+	snprintf(rig->read_after, sizeof(rig->read_after), "%s name=%s q=%s word=%s body=%s by=%s",
+		 http_path(req), name ? name : "", q ? q : "", word ? word : "",
+		 http_body(req) ? json_text(http_body(req), NULL) : "", http_caller_name(req));
+}
+
+/* Goes on with a request that it has answered; "later": not before the test says so. */
+static void on_careless(struct http_request *req, void *data)
+{
+	struct rig *rig = data;
+
+	if (strcmp(http_param(req, "name"), "later") == 0) {
+		rig->held[rig->held_count++] = req;
+		sem_post(&rig->held_added);
+		return;
+	}
+	http_reply(req, 200, json_object_new_object());
+	rig_read(rig, req);
+}
+
 static void on_fail(struct http_request *req, void *data)
 {
 	struct err err = { 0 };
@@ -186,6 +210,7 @@ static void on_box(struct http_request *req, void *data)
 		reply_box(req, rig, 200, http_param(req, "id"));
 	else
 		reply_no_box(req);
+	rig_read(rig, req);
 }
 
 static void on_box_put(struct http_request *req, void *data)
@@ -243,12 +268,14 @@ static const struct http_route routes[] = {
 	  .query = show_query },
 	{ "POST", "/v1/things", HTTP_ROLE_OPERATOR, on_echo, .summary = "new",
 	  .handler_checks_body = true },
+	{ "POST", "/v1/careless/{name}", HTTP_ROLE_OPERATOR, on_careless, .summary = "careless",
+	  .handler_checks_body = true, .query = show_query },
 	{ "POST", "/v1/boxes", HTTP_ROLE_OPERATOR, on_box_add, .summary = "new",
 	  .reply = box_fields, .status = 201 },
 	{ "GET", "/v1/boxes", HTTP_ROLE_VIEWER, on_box, .summary = "all", .reply = box_fields,
 	  .is_list = true, .query = boxes_query },
-	{ "GET", "/v1/boxes/{id}", HTTP_ROLE_VIEWER, on_box, .summary = "one",
-	  .reply = box_fields },
+	{ "GET", "/v1/boxes/{id}", HTTP_ROLE_VIEWER, on_box, .summary = "one", .reply = box_fields,
+	  .alias = "current" },
 	{ "PUT", "/v1/boxes/{id}", HTTP_ROLE_OPERATOR, on_box_put, .summary = "replace",
 	  .handler_checks_body = true, .reply = box_fields, .status = 201 },
 	{ "DELETE", "/v1/boxes/{id}", HTTP_ROLE_OPERATOR, on_box_delete, .summary = "away" },

@@ -35,6 +35,8 @@ struct rig {
 	uint16_t port;
 	/* used on the loop only */
 	struct rig_box box;
+	/* what a callback has read of a request that it had answered (rig_read()) */
+	char read_after[256];
 	/* requests that are answered only after the server is gone */
 	struct http_request *held[RIG_HELD_MAX];
 	size_t held_count;
@@ -46,6 +48,8 @@ struct rig {
 
 void rig_start(struct rig *rig, const struct http_pki *pki);
 void rig_stop(struct rig *rig);
+/* On the loop: reads all there is of REQ, into read_after. */
+void rig_read(struct rig *rig, const struct http_request *req);
 /* Runs FN on the loop and waits for it. */
 void rig_call(struct rig *rig, void (*fn)(struct rig *rig));
 uint64_t rig_accepted(struct rig *rig);

@@ -197,6 +197,52 @@ START_TEST(hello_agrees_or_refuses)
 }
 END_TEST
 
+/* ---- after the answer ------------------------------------------------------ */
+
+static char read_after[sizeof(rig.read_after)];
+
+static void take_read_after(struct rig *r)
+{
+	memcpy(read_after, r->read_after, sizeof(read_after));
+	r->read_after[0] = '\0';
+}
+
+static void answer_and_read(struct rig *r)
+{
+	struct http_request *req = r->held[--r->held_count];
+
+	http_reply(req, 200, json_object_new_object());
+	rig_read(r, req);
+}
+
+/* Whoever answers a request may go on reading it until the loop has its turn again: a handler, what
+ * answers later, and a handler that is only asked for an object's ETag. */
+START_TEST(request_lasts_until_who_answers_it_has_returned)
+{
+	struct raw raw;
+	CLEANUP(strbuf_fini) struct strbuf got = STRBUF_INIT;
+
+	expect("olga", "POST", "/v1/careless/now?q=x+y", "{\"a\":1}", "X-Word: hello", 200, "");
+	rig_call(&rig, take_read_after);
+	ck_assert_str_eq(read_after,
+			 "/v1/careless/now name=now q=x y word=hello body={\"a\":1} by=olga");
+
+	raw_open(&raw, &rig, "olga");
+	raw_send(&raw, "POST /v1/careless/later?q=z HTTP/1.1\r\nHost: a\r\nX-Word: hi\r\n"
+		       "Content-Length: 0\r\n\r\n");
+	rig_wait(&rig.held_added);
+	rig_call(&rig, answer_and_read);
+	ck_assert(raw_read_until(&raw, "200 OK", &got));
+	raw_close(&raw);
+	rig_call(&rig, take_read_after);
+	ck_assert_str_eq(read_after, "/v1/careless/later name=later q=z word=hi body= by=olga");
+
+	expect("olga", "DELETE", "/v1/boxes/b1", NULL, "If-Match: *", 412, "precondition-failed");
+	rig_call(&rig, take_read_after);
+	ck_assert_str_eq(read_after, "/v1/boxes/b1 name= q= word= body= by=olga");
+}
+END_TEST
+
 /* ---- set-up ------------------------------------------------------------ */
 
 static void expect_new_fails(struct http_config config, const char *text)
@@ -257,6 +303,7 @@ Suite *suite(void)
 	tcase_add_test(plain, header_too_large_is_refused);
 	tcase_add_test(plain, peer_version_missing_or_foreign_is_refused);
 	tcase_add_test(plain, hello_agrees_or_refuses);
+	tcase_add_test(plain, request_lasts_until_who_answers_it_has_returned);
 	suite_add_tcase(s, plain);
 
 	tcase_add_unchecked_fixture(own, make_pki, remove_pki);
