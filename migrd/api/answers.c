@@ -101,6 +101,21 @@ static void on_tidy(void *data)
 	loop_timer_start(answers->tidy, removed == TIDY_AT_ONCE ? 1000 : TIDY_MS);
 }
 
+/* ---- what an answer says of its request ------------------------------------------------ */
+
+/* Something that the request needs is not there: as an answer of its handler itself, nothing was
+ * begun; later, as when QEMU goes away with a command, what was begun may be done. */
+static bool is_doubtful(unsigned status)
+{
+	return status == 503 || status == 507;
+}
+
+/* It has changed nothing: the same key may come again. */
+static bool was_refused(unsigned status, bool is_begun)
+{
+	return (status >= 400 && status < 500) || (!is_begun && is_doubtful(status));
+}
+
 /* ---- an answer that is known --------------------------------------------------------- */
 
 static void answer_again(struct http_request *req, const struct answer *answer)
@@ -119,6 +134,14 @@ static void answer_again(struct http_request *req, const struct answer *answer)
 			"anew before it was answered: whether it was done is not known, and it is "
 			"not done again; GET what it is about, and repeat it with a new key if it "
 			"was not done");
+		http_reply_err(req, &err);
+	} else if (is_doubtful((unsigned)row->status)) {
+		err_set(&err, ERR_CONFLICT,
+			"Idempotency-Key: the request was begun, and answered with %lld before its "
+			"end was known: whether it was done is not known, and it is not done "
+			"again; "
+			"GET what it is about, and repeat it with a new key if it was not done",
+			(long long)row->status);
 		http_reply_err(req, &err);
 	} else if (!row->body && row->status != 204) {
 		err_set(&err, ERR_CONFLICT,
@@ -147,6 +170,7 @@ static void refuse_reuse(struct http_request *req)
 struct step {
 	struct answers *answers;
 	struct http_request *req;
+	bool is_begun; /* its handler has returned */
 	char id[sizeof(((struct store_answer *)0)->id)];
 };
 
@@ -170,19 +194,13 @@ static void on_noted(void *data, const struct err *err)
 	free(step);
 }
 
-/* It has changed nothing: the same key may come again. */
-static bool was_refused(unsigned status)
-{
-	return (status >= 400 && status < 500) || status == 503 || status == 507;
-}
-
 /* The answer to a request is known, and waits until it is on disk. */
 static void on_answer(void *data, struct http_request *req, const struct http_noted *noted)
 {
 	struct step *step = data;
 	struct answer *answer = find(step->answers, step->id);
 
-	if (was_refused(noted->status)) {
+	if (was_refused(noted->status, step->is_begun)) {
 		forget(step->answers, answer);
 		commit(step->answers, store_delete_answer(step->id), on_noted, step);
 		return;
@@ -190,7 +208,8 @@ static void on_answer(void *data, struct http_request *req, const struct http_no
 	step->req = req;
 	answer->is_under_way = false;
 	answer->row.status = noted->status;
-	if (noted->len && noted->len <= ANSWER_BODY_MAX && !http_is_private(req))
+	if (noted->len && noted->len <= ANSWER_BODY_MAX && !http_is_private(req) &&
+	    !is_doubtful(noted->status))
 		answer->row.body = xstrndup(noted->text, noted->len);
 	commit(step->answers, store_put_answer(&answer->row), on_noted, step);
 }
@@ -209,6 +228,8 @@ static void on_begun(void *data, const struct err *err)
 	}
 	http_note_answer(step->req, on_answer, step);
 	http_handle(step->req);
+	step->is_begun =
+		true; /* it is there still: on_noted() comes later, if there is an answer */
 }
 
 static size_t count_of(const struct answers *answers, const char *caller)

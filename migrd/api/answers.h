@@ -5,9 +5,9 @@
  * A key belongs to its caller.  The request is on disk before it is handled, and its answer before
  * it is sent, so a client that heard nothing sends it again and gets the same answer, also from a
  * restarted daemon.  A request that was refused has changed nothing: its key is free again.  One
- * whose answer a restart has lost is never done again by itself.  Moves, entries of the queue and
- * holds keep their keys in their own records (`takes_key' of the route) and are not in here.
- * Thread: loop.
+ * whose answer a restart has lost, or that was begun and then answered with 503 or 507, may be
+ * done: it is never done again by itself.  Moves, entries of the queue and holds keep their keys in
+ * their own records (`takes_key' of the route) and are not in here. Thread: loop.
  */
 #ifndef MIGRD_API_ANSWERS_H
 #define MIGRD_API_ANSWERS_H

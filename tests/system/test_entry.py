@@ -12,14 +12,15 @@ from lib.world import SystemTest
 class Call(threading.Thread):
     """A request that is under way; .result() returns its status and body."""
 
-    def __init__(self, host, path):
+    def __init__(self, host, path, headers=None):
         super().__init__(daemon=True)
         self.host, self.path, self.answer, self.seconds = host, path, None, None
+        self.headers = headers
         self.start()
 
     def run(self):
         began = time.monotonic()
-        self.answer = self.host.api.send("POST", self.path, timeout=60)
+        self.answer = self.host.api.send("POST", self.path, headers=self.headers, timeout=60)
         self.seconds = time.monotonic() - began
 
     def result(self):
@@ -47,16 +48,36 @@ class HungQemuTest(SystemTest):
     def monitor(self):
         return self.guest.vm(self.a)["monitor"]
 
-    def begin(self, action, waiting):
+    def begin(self, action, waiting, **headers):
         """Starts ACTION, and waits until QEMU has its command (WAITING 0) or it is the last in the
         queue."""
-        call = Call(self.a, f"/v1/vms/g1/{action}")
+        call = Call(self.a, f"/v1/vms/g1/{action}", headers)
         self.eventually(f"{action} in its place", lambda: self.is_in_place(waiting))
         return call
 
     def is_in_place(self, waiting):
         monitor = self.monitor()
         return (monitor["holder"] or {}).get("command") and monitor["waiting"] == waiting
+
+    def test_key_of_a_command_that_went_under_with_its_qemu_is_not_free(self):
+        key = {"Idempotency-Key": "k1"}
+        self.hang()
+        call = self.begin("reset", 0, **key)
+        os.kill(self.pid, signal.SIGKILL)
+        status, problem = call.result()
+        self.assertEqual((status, problem["code"]), (503, "unavailable"))
+        status, _, problem = self.a.api.send("POST", "/v1/vms/g1/reset", headers=key)
+        self.assertEqual((status, problem["code"], problem["retry"]), (409, "conflict", False))
+        self.assertIn("whether it was done is not known", problem["detail"])
+        self.assertIn("with a new key", problem["detail"])
+
+        # What was refused before anything was begun is no such thing.
+        key = {"Idempotency-Key": "k2"}
+        status, _, problem = self.a.api.send("POST", "/v1/vms/g1/reset", headers=key)
+        self.assertEqual((status, problem["code"]), (409, "conflict"))
+        self.assertIn("cannot reset", problem["detail"])
+        self.a.api.post("/v1/vms/g1/start")
+        self.assertEqual(self.a.api.send("POST", "/v1/vms/g1/reset", headers=key)[0], 200)
 
     def test_second_action_waits_then_names_the_holder(self):
         self.hang()
