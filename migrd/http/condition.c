@@ -28,6 +28,13 @@ static size_t param_count(const struct http_route *route)
 	return count;
 }
 
+/* Two requests with these {parameters} are about one object, or may be. */
+static bool is_one(const struct http_route *object, const char *a, const char *b)
+{
+	return strcmp(a, b) == 0 ||
+	       (object->alias && (strcmp(a, object->alias) == 0 || strcmp(b, object->alias) == 0));
+}
+
 static bool is_about(const struct http_request *other, const struct http_request *req,
 		     const struct http_route *object)
 {
@@ -35,7 +42,7 @@ static bool is_about(const struct http_request *other, const struct http_request
 	    http_object_of_path(req->server->routes, other->route) != object)
 		return false;
 	for (size_t i = 0; i < param_count(object); i++)
-		if (strcmp(other->params.list[i].value, req->params.list[i].value) != 0)
+		if (!is_one(object, other->params.list[i].value, req->params.list[i].value))
 			return false;
 	return true;
 }

@@ -53,6 +53,8 @@ struct http_route {
 	/* Table of a good answer.  NULL: it has none, or no JSON. */
 	const struct json_field *reply;
 	const struct json_field *other_reply; /* some requests are answered by this one */
+	/* Of an object: this in place of {id} names one of those that have an id. */
+	const char *alias;
 	bool is_list; /* `reply' is that of an item: {"items": [...], "next": ...} */
 	const struct http_query_key *query; /* NULL: it takes no query */
 	bool takes_key; /* the header Idempotency-Key, whose answer is in its own record */

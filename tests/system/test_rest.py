@@ -42,6 +42,15 @@ class ObjectsTest(SystemTest):
         self.assertEqual(self.a.api.send("DELETE", "/v1/vms/v1", headers={"If-Match": second})[0], 204)
         self.assertEqual(self.a.api.send("DELETE", "/v1/vms/v1", headers={"If-Match": "*"})[0], 412)
 
+    def test_vm_that_was_made_again_is_another_one(self):
+        same = {"name": "v1", "uuid": "5b1f7a30-0000-4000-8000-000000000001", **STILL}
+        first = self.a.api.send("POST", "/v1/vms", same)[1]["ETag"]
+        self.a.api.delete("/v1/vms/v1")
+        second = self.a.api.send("POST", "/v1/vms", same)[1]["ETag"]
+        self.assertNotEqual(first, second)
+        self.assertEqual(self.a.api.send("DELETE", "/v1/vms/v1", headers={"If-Match": first})[0], 412)
+        self.assertEqual(self.a.api.send("DELETE", "/v1/vms/v1", headers={"If-Match": second})[0], 204)
+
     def test_what_is_made_says_where_it_is_and_what_it_is(self):
         self.make()
         made = [("PUT", "/v1/policies/p1", {"description": "x"}),

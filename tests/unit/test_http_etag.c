@@ -218,6 +218,18 @@ START_TEST(condition_that_cannot_be_checked_is_refused)
 }
 END_TEST
 
+/* A change of the box that is being written. */
+static void begin_change(struct raw *raw, const char *path)
+{
+	CLEANUP(free_charp)
+	char *text =
+		xasprintf("POST %s/hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", path);
+
+	raw_open(raw, &rig, "olga");
+	raw_send(raw, text);
+	rig_wait(&rig.held_added);
+}
+
 /* What another request is writing could change the object after the comparison. */
 START_TEST(change_beside_another_one_is_refused_for_now)
 {
@@ -226,9 +238,7 @@ START_TEST(change_beside_another_one_is_refused_for_now)
 	struct raw raw;
 	struct reply reply;
 
-	raw_open(&raw, &rig, "olga");
-	raw_send(&raw, "POST /v1/boxes/b1/hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-	rig_wait(&rig.held_added);
+	begin_change(&raw, "/v1/boxes/b1");
 	reply = ask("DELETE", "/v1/boxes/b1", NULL, header);
 	ck_assert_int_eq(reply.status, 409);
 	ck_assert_str_eq(reply_code(&reply), "busy");
@@ -238,6 +248,22 @@ START_TEST(change_beside_another_one_is_refused_for_now)
 	expect("olga", "PUT", "/v1/boxes/b2", "{\"colour\":\"red\"}", "If-Match: *", 200, "");
 	expect("olga", "DELETE", "/v1/boxes/b1", NULL, NULL, 204, "");
 	raw_close(&raw);
+}
+END_TEST
+
+/* One object may have two names in paths. */
+START_TEST(change_by_another_name_is_refused_too)
+{
+	struct raw raw;
+
+	free(make_box("red"));
+	begin_change(&raw, "/v1/boxes/current");
+	expect("olga", "DELETE", "/v1/boxes/b1", NULL, "If-Match: *", 409, "busy");
+	raw_close(&raw);
+	begin_change(&raw, "/v1/boxes/b1");
+	expect("olga", "DELETE", "/v1/boxes/current", NULL, "If-Match: *", 409, "busy");
+	raw_close(&raw);
+	ck_assert(box_now()->is_there);
 }
 END_TEST
 
@@ -295,6 +321,7 @@ Suite *suite(void)
 	tcase_add_test(served, object_can_be_made_only_if_it_is_new);
 	tcase_add_test(served, condition_that_cannot_be_checked_is_refused);
 	tcase_add_test(served, change_beside_another_one_is_refused_for_now);
+	tcase_add_test(served, change_by_another_name_is_refused_too);
 	tcase_add_test(served, what_was_made_says_where_it_is);
 	tcase_add_test(served, problem_says_whether_to_try_again);
 	suite_add_tcase(s, served);
