@@ -90,6 +90,10 @@ struct api {
 		size_t len;
 		uint64_t at_ms;
 	} capacity_list;         /* capacity.c */
+	struct {
+		char *text; /* NULL: none yet */
+		size_t len;
+	} document;              /* openapi.c */
 	unsigned peer_questions; /* known.c: under way */
 	unsigned fleet_questions; /* fleet_ask.c: likewise */
 	bool is_ready;           /* everything of the daemon's earlier run was found again */
@@ -138,6 +142,8 @@ bool api_sure(struct http_request *req, const struct api *api);
 bool api_is_dry_run(const struct http_request *req);
 /* Answers a dry run of what would be done. */
 void api_reply_dry(struct http_request *req);
+/* A vm_done_fn of a request, which is DATA: the end of its dry run. */
+void api_on_tried(void *data, const struct err *err);
 
 /* A request until its answer.  What it is about may be gone by then, so the name of that is kept.
  * Who answers frees it. */

@@ -18,6 +18,14 @@ void api_reply_dry(struct http_request *req)
 	http_reply(req, 204, NULL);
 }
 
+void api_on_tried(void *data, const struct err *err)
+{
+	if (err)
+		http_reply_err(data, err);
+	else
+		api_reply_dry(data);
+}
+
 struct api_pending *api_pending_new(struct http_request *req, struct api *api, const char *name,
 				    int status)
 {

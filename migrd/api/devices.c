@@ -30,13 +30,12 @@ static struct pending *pending_new(struct http_request *req, struct api *api, co
 
 void api_devices_list(struct http_request *req, void *data)
 {
+	struct api_list list = api_list_begin(req, data);
 	struct vm *vm = api_vm_find(req, data);
 	CLEANUP(json_putp) struct json_object *devices = vm ? vm_devices_json(vm) : NULL;
-	struct api_list list;
 
 	if (!vm)
-		return; /* it was answered, and REQ is gone */
-	list = api_list_begin(req, data);
+		return;
 	for (size_t i = 0; i < json_count(devices); i++) {
 		size_t len;
 		const char *text = json_text(json_object_array_get_idx(devices, i), &len);
@@ -53,7 +52,7 @@ void api_device_get(struct http_request *req, void *data)
 	struct err err;
 
 	if (!vm)
-		return; /* REQ is gone */
+		return;
 	device = vm_device_json(vm, http_param(req, "id"));
 	if (device) {
 		http_reply(req, 200, device);
@@ -87,12 +86,28 @@ static void on_attached(void *data, const struct faults *faults, const struct er
 	free(pending);
 }
 
+static void try_attach(struct http_request *req, struct vm *vm)
+{
+	struct faults *faults = faults_new();
+	struct err err;
+
+	if (vm_try_attach(vm, http_body(req), faults, &err))
+		api_reply_dry(req);
+	else if (faults->count)
+		http_reply_faults(req, faults);
+	else
+		http_reply_err(req, &err);
+	faults_free(faults);
+}
+
 void api_device_attach(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 
-	if (vm)
+	if (vm && api_is_dry_run(req))
+		try_attach(req, vm);
+	else if (vm)
 		vm_attach(vm, http_body(req), on_attached,
 			  pending_new(req, api, vm, json_get_str(http_body(req), "id")));
 }
@@ -112,13 +127,14 @@ void api_device_detach(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
-	const char *id;
+	const char *id = http_param(req, "id");
+	struct err err;
 
-	if (!vm)
-		return; /* it was answered, and REQ is gone */
-	id = http_param(req, "id");
-	vm_detach(vm, id, (uint32_t)http_query_uint(req, "timeout_ms"), on_detached,
-		  pending_new(req, api, vm, id));
+	if (vm && api_is_dry_run(req))
+		api_on_tried(req, vm_try_detach(vm, id, &err) ? NULL : &err);
+	else if (vm)
+		vm_detach(vm, id, (uint32_t)http_query_uint(req, "timeout_ms"), on_detached,
+			  pending_new(req, api, vm, id));
 }
 
 /* ---- media --------------------------------------------------------------- */
@@ -132,14 +148,13 @@ void api_medium_change(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	const char *id = http_param(req, "id");
 	struct medium_request request;
 	struct faults *faults;
-	const char *id;
 
 	if (!vm)
 		return;
 	faults = faults_new();
-	id = http_param(req, "id");
 	if (!medium_request_decode(http_body(req), &request, faults))
 		http_reply_faults(req, faults);
 	else
@@ -151,14 +166,12 @@ void api_medium_eject(struct http_request *req, void *data)
 {
 	struct api *api = data;
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
-	struct medium_request request = { 0 };
-	const char *id, *force;
+	const char *id = http_param(req, "id"), *force = http_query(req, "force");
+	const struct medium_request request = {
+		.force = force && strcmp(force, "true") == 0,
+		.timeout_ms = http_query_uint(req, "timeout_ms"),
+	};
 
-	if (!vm)
-		return;
-	id = http_param(req, "id");
-	force = http_query(req, "force");
-	request.force = force && strcmp(force, "true") == 0;
-	request.timeout_ms = http_query_uint(req, "timeout_ms");
-	vm_change_medium(vm, id, &request, on_detached, pending_new(req, api, vm, id));
+	if (vm)
+		vm_change_medium(vm, id, &request, on_detached, pending_new(req, api, vm, id));
 }

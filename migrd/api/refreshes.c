@@ -52,6 +52,8 @@ void api_vm_refresh(struct http_request *req, void *data)
 		http_reply_faults(req, faults);
 	else if (!may_choose(req, &wish, &err))
 		http_reply_err(req, &err);
+	else if (api_is_dry_run(req))
+		refreshes_try(api->refreshes, vm, &wish, api_on_tried, req);
 	else
 		refreshes_begin(api->refreshes, vm, &wish, on_started, req);
 	faults_free(faults);

@@ -178,10 +178,19 @@ static const struct http_query_key fate_query[] = {
 	  .help = "Of a source whose user has changed it: the priority of the move." },
 	{ 0 }
 };
+static const char *const yes_no[] = { "true", "false", NULL };
+#define TRY                                                                                     \
+	{                                                                                       \
+		"dry_run", HTTP_QUERY_ENUM,                                                     \
+			.names = yes_no,                                                        \
+			.help = "true: only say whether it would be done: 204, and nothing is " \
+				"changed."                                                      \
+	}
 static const struct http_query_key detach_query[] = {
 	{ "timeout_ms", HTTP_QUERY_UINT, .min = 1, .max = API_DETACH_MAX_MS,
 	  .fallback = API_DETACH_MS,
 	  .help = "Time for the guest to let go of the device, in milliseconds." },
+	TRY,
 	{ 0 }
 };
 
@@ -193,7 +202,6 @@ static const struct http_query_key wait_query[] = {
 	{ 0 }
 };
 
-static const char *const yes_no[] = { "true", "false", NULL };
 static const struct http_query_key eject_query[] = {
 	{ "force", HTTP_QUERY_ENUM, .names = yes_no,
 	  .help = "Open the tray even if the guest has locked it." },
@@ -207,11 +215,7 @@ static const struct http_query_key console_query[] = {
 	  .help = "Take it away from the user who has it." },
 	{ 0 }
 };
-const struct http_query_key api_try_query[] = {
-	{ "dry_run", HTTP_QUERY_ENUM, .names = yes_no,
-	  .help = "true: only say whether it would be done: 204, and nothing is changed." },
-	{ 0 }
-};
+const struct http_query_key api_try_query[] = { TRY, { 0 } };
 static const struct http_query_key plan_query[] = {
 	{ "dry_run", HTTP_QUERY_ENUM, .names = yes_no,
 	  .help = "As `dry_run' of the body: 200 with what would be done, and nothing is "
@@ -292,7 +296,8 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms/{name}/devices", O, api_device_attach,
 	  .summary = "Add a device, also while it runs: an element of a list of the definition, "
 		     "with its kind",
-	  .handler_checks_body = true, .reply = vm_device_fields, .status = 201 },
+	  .handler_checks_body = true, .reply = vm_device_fields, .status = 201,
+	  .query = api_try_query },
 	{ "GET", "/v1/vms/{name}/devices/{id}", V, api_device_get, .summary = "One device",
 	  .reply = vm_device_fields },
 	{ "DELETE", "/v1/vms/{name}/devices/{id}", O, api_device_detach,
@@ -304,24 +309,25 @@ const struct http_route api_routes[] = {
 	{ "DELETE", "/v1/vms/{name}/devices/{id}/medium", O, api_medium_eject,
 	  .summary = "Take the medium out of a CD drive", .query = eject_query },
 	{ "POST", "/v1/vms/{name}/start", O, api_vm_run, .summary = "Start it, if no peer has it",
-	  .body = vm_start_fields, .reply = vm_reply_fields },
+	  .body = vm_start_fields, .reply = vm_reply_fields, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/resume", O, api_vm_run, .summary = "Let a paused guest run",
-	  .body = vm_start_fields, .reply = vm_reply_fields },
+	  .body = vm_start_fields, .reply = vm_reply_fields, .query = api_try_query },
 	{ "POST", "/v1/vms/restore", O, api_vms_restore,
 	  .summary = "Let a guest go on that was saved to a file", .body = restore_request_fields,
-	  .reply = save_reply_fields, .status = 202 },
+	  .reply = save_reply_fields, .status = 202, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/save", O, api_vm_save,
 	  .summary = "Save its guest to a file, and end it", .body = save_request_fields,
-	  .reply = save_reply_fields, .status = 202 },
+	  .reply = save_reply_fields, .status = 202, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/refresh", O, api_vm_refresh,
 	  .summary = "Let a new QEMU of this host take its guest over",
-	  .body = refresh_request_fields, .reply = refresh_reply_fields, .status = 202 },
+	  .body = refresh_request_fields, .reply = refresh_reply_fields, .status = 202,
+	  .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/rename", O, api_vm_rename,
 	  .summary = "Give a VM that does not run another name", .body = vm_rename_fields,
 	  .reply = vm_reply_fields, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
-	  .other_reply = move_cancel_fields, .status = 202 },
+	  .other_reply = move_cancel_fields, .status = 202, .query = api_try_query },
 	{ "GET", "/v1/policies", V, api_policies_list,
 	  .summary = "Policies of moves: built in, then by name", .reply = policy_reply_fields,
 	  .query = fields_query, .is_list = true },

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "owner/start.h"
+#include "vm/entry.h"
 
 void api_save_changed(void *data, const struct save *save)
 {
@@ -40,6 +41,8 @@ void api_vm_save(struct http_request *req, void *data)
 		;
 	else if (!save_request_decode(http_body(req), &wish, faults))
 		http_reply_faults(req, faults);
+	else if (api_is_dry_run(req))
+		saves_try_save(api->saves, vm, &wish, api_on_tried, req);
 	else
 		saves_save(api->saves, vm, &wish, on_started, req);
 	faults_free(faults);
@@ -66,6 +69,16 @@ static void on_restore_ended(void *data, const struct err *err)
 	free(restore);
 }
 
+/* A dry run has come to its end. */
+static void on_restore_tried(void *data, const struct err *err)
+{
+	struct restore *restore = data;
+
+	if (!err)
+		api_reply_dry(restore->req);
+	on_restore_ended(restore, err);
+}
+
 static void on_restore_begun(void *data, const struct save *save, const struct err *err)
 {
 	struct restore *restore = data;
@@ -89,17 +102,25 @@ static void on_looked(void *data, const char *uuid, const struct err *err)
 {
 	struct restore *restore = data;
 	struct vm *vm = err ? NULL : vm_find_uuid(restore->api->vms, uuid);
+	struct start_wish wish;
+	struct err why;
 
 	if (!vm) {
 		on_restore_ended(restore, err);
 		return;
 	}
-	start_vm(&restore->api->newest_env, restore->api->newest, vm,
-		 &(struct start_wish){ .action = VM_ACTION_START,
-				       .by = http_caller_name(restore->req),
-				       .act = begin_restore,
-				       .act_data = restore },
-		 on_restore_ended, restore);
+	wish = (struct start_wish){ .action = VM_ACTION_START,
+				    .by = http_caller_name(restore->req),
+				    .act = begin_restore,
+				    .act_data = restore };
+	if (!api_is_dry_run(restore->req))
+		start_vm(&restore->api->newest_env, restore->api->newest, vm, &wish,
+			 on_restore_ended, restore);
+	else if (vm_may_enter(vm, VM_SYNC_START, &why))
+		start_ask(&restore->api->newest_env, restore->api->newest, vm, &wish,
+			  on_restore_tried, restore);
+	else
+		on_restore_ended(restore, &why);
 }
 
 void api_vms_restore(struct http_request *req, void *data)

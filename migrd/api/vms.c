@@ -402,13 +402,29 @@ void api_vm_rename(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
+/* A dry run of an action.  CANCELLED: the move that would be cancelled in place of it, or NULL. */
+static bool may_act(const struct vm *vm, enum vm_action action, const struct move *cancelled,
+		    struct err *err)
+{
+	if (!cancelled)
+		return vm_may_enter(vm, (enum vm_sync)action, err);
+	return move_can_cancel(cancelled) ||
+	       err_set(err, ERR_TOO_LATE, "move '%s' cannot be cancelled any more",
+		       move_row(cancelled)->id);
+}
+
 static void act(struct http_request *req, struct api *api, enum vm_action action, int status)
 {
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
-	struct move *move = vm ? moves_active_of(api->moves, vm_uuid(vm)) : NULL;
+	struct move *move = NULL;
+	struct err err;
 
 	/* A stop of a guest that has not arrived cancels its move, which refuses the guest. */
-	if (move && action == VM_ACTION_STOP && vm_role(vm) == VM_ROLE_INCOMING)
+	if (vm && action == VM_ACTION_STOP && vm_role(vm) == VM_ROLE_INCOMING)
+		move = moves_active_of(api->moves, vm_uuid(vm));
+	if (vm && api_is_dry_run(req))
+		api_on_tried(req, may_act(vm, action, move, &err) ? NULL : &err);
+	else if (move)
 		api_cancel(req, api, move);
 	else if (vm)
 		vm_act(vm, action, on_done, api_pending_new(req, api, vm_name(vm), status));
@@ -424,21 +440,40 @@ static bool may_assert(const struct http_request *req, const struct vm_start_req
 	return err_set(err, ERR_FORBIDDEN, "assert_dead needs the role admin");
 }
 
+/* A dry run of start or resume: the peers are asked, and the answers of those that a person
+ * vouches for are not waited for. */
+static void try_run(struct http_request *req, struct api *api, struct vm *vm,
+		    const struct start_wish *wish)
+{
+	struct err err;
+
+	if (!vm_may_enter(vm, (enum vm_sync)wish->action, &err) ||
+	    (wish->action == VM_ACTION_RESUME && !start_may_resume(api->newest, vm, &err)))
+		http_reply_err(req, &err);
+	else if (wish->action == VM_ACTION_RESUME)
+		api_reply_dry(req);
+	else
+		start_ask(&api->newest_env, api->newest, vm, wish, api_on_tried, req);
+}
+
 static void run(struct http_request *req, struct api *api, enum vm_action action,
 		const struct vm_start_request *wish)
 {
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
+	const struct start_wish start = { .action = action,
+					  .assert_dead = wish->assert_dead,
+					  .assert_count = wish->assert_count,
+					  .by = http_caller_name(req),
+					  .why = wish->why };
 
 	if (!vm || (action == VM_ACTION_START && !api_may_fill(req, api)))
 		return;
-	start_vm(&api->newest_env, api->newest, vm,
-		 &(struct start_wish){ .action = action,
-				       .assert_dead = wish->assert_dead,
-				       .assert_count = wish->assert_count,
-				       .by = http_caller_name(req),
-				       .why = wish->why },
-		 action == VM_ACTION_START ? on_started : on_done,
-		 api_pending_new(req, api, vm_name(vm), 200));
+	if (api_is_dry_run(req))
+		try_run(req, api, vm, &start);
+	else
+		start_vm(&api->newest_env, api->newest, vm, &start,
+			 action == VM_ACTION_START ? on_started : on_done,
+			 api_pending_new(req, api, vm_name(vm), 200));
 }
 
 /* start and resume: the guest is to run. */
@@ -459,29 +494,8 @@ void api_vm_run(struct http_request *req, void *data)
 	faults_free(faults);
 }
 
-static void try_delete(struct http_request *req, const struct vm *vm)
-{
-	struct err err;
-
-	if (vm_is_stopped(vm) || vm_role(vm) == VM_ROLE_FORMER) {
-		try_change(req, vm);
-		return;
-	}
-	err_set(&err, ERR_CONFLICT, "VM '%s' is %s: stop it first", vm_name(vm), vm_state(vm));
-	http_reply_err(req, &err);
-}
-
 void api_vm_delete(struct http_request *req, void *data)
 {
-	const struct api *api = data;
-	const struct vm *vm;
-
-	if (api_is_dry_run(req)) {
-		vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
-		if (vm)
-			try_delete(req, vm);
-		return;
-	}
 	act(req, data, VM_ACTION_DELETE, 204);
 }
 

@@ -164,11 +164,12 @@ static void on_claims(void *data, struct claims *claims)
 	drop_our_offers(start, claims);
 	note_claims(vm, claims);
 	if (check_claims(start, vm, claims, &err) && check_silence(start, vm, claims, &err)) {
-		note_assertions(start, vm, claims);
-		if (start->only_asks)
+		if (start->only_asks) {
 			finish(start, NULL);
-		else
+		} else {
+			note_assertions(start, vm, claims);
 			act(start, vm, finish, start);
+		}
 	} else {
 		log_warning("vm", "not-started", "vm=%s by=%s reason=%s", vm_name(vm), start->by,
 			    err.msg);
@@ -215,12 +216,11 @@ static bool needs_question(const struct start *start, const struct vm *vm)
 
 /* The copy's memory may be older than the disks. While the records are in doubt, they may not
  * know the move that gave the guest away, so no assertion of a person helps. */
-static bool check_copy(const struct newest *newest, const struct vm *vm, enum vm_action action,
-		       struct err *err)
+bool start_may_resume(const struct newest *newest, const struct vm *vm, struct err *err)
 {
 	struct err doubt;
 
-	if (action != VM_ACTION_RESUME || !vm_holds_copy(vm))
+	if (!vm_holds_copy(vm))
 		return true;
 	if (vm_is_sent_away(vm))
 		return err_set(err, ERR_CONFLICT, "cannot resume VM '%s': %s", vm_name(vm),
@@ -290,7 +290,7 @@ void start_vm(const struct newest_env *env, const struct newest *newest, struct 
 	struct start *start;
 	struct err err;
 
-	if (!check_copy(newest, vm, wish->action, &err)) {
+	if (wish->action == VM_ACTION_RESUME && !start_may_resume(newest, vm, &err)) {
 		vms_fail_later(env->vms, done, data, &err);
 		return;
 	}

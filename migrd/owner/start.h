@@ -35,11 +35,13 @@ struct start_wish {
  *   - a peer owns it with a higher generation (then the record here is given up,
  *     and is `was-here'), or has it in another way that forbids to run it here;
  *   - a host that must answer is silent, and nobody vouches for it. */
+/* False: the VM has a copy that may not be resumed, and why; start_vm() says the same. */
+bool start_may_resume(const struct newest *newest, const struct vm *vm, struct err *err);
 void start_vm(const struct newest_env *env, const struct newest *newest, struct vm *vm,
 	      const struct start_wish *wish, vm_done_fn *done, void *data);
-/* Asks the same of a stopped VM for a job that needs its QEMU (a move), and starts nothing:
- * DONE gets NULL if a start would be allowed.  WISH has the action START, and vouches for no
- * host. */
+/* Asks the same of a stopped VM for a job that needs its QEMU (a move) or a dry run, and starts
+ * nothing: DONE gets NULL if a start would be allowed.  WISH has the action START; what it vouches
+ * for is not recorded. */
 void start_ask(const struct newest_env *env, const struct newest *newest, struct vm *vm,
 	       const struct start_wish *wish, vm_done_fn *done, void *data);
 

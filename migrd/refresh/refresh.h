@@ -55,6 +55,9 @@ void refreshes_recover(struct refreshes *refreshes);
 /* Called once, on the loop, never from inside the call: REFRESH was recorded; or it is NULL, and
  * ERR names everything that forbids it. */
 typedef void refresh_started_fn(void *data, const struct refresh *refresh, const struct err *err);
+/* Looks as refreshes_begin() does, and refreshes nothing. */
+void refreshes_try(struct refreshes *refreshes, struct vm *vm, const struct refresh_request *wish,
+		   vm_done_fn *tried, void *data);
 void refreshes_begin(struct refreshes *refreshes, struct vm *vm, const struct refresh_request *wish,
 		     refresh_started_fn *started, void *data);
 /* TOO_LATE: the new QEMU has the guest. */

@@ -89,6 +89,7 @@ struct begin {
 	struct virtqueues_walk walk;
 	struct vm_entry *entry;
 	refresh_started_fn *started;
+	vm_done_fn *tried; /* in place of `started': nothing is begun */
 	void *data;
 };
 
@@ -107,7 +108,10 @@ static void begin_free(struct begin *begin)
 
 static void end_begin(struct begin *begin, const struct err *err)
 {
-	begin->started(begin->data, NULL, err);
+	if (begin->tried)
+		begin->tried(begin->data, err);
+	else
+		begin->started(begin->data, NULL, err);
 	begin_free(begin);
 }
 
@@ -174,7 +178,10 @@ static void decide(struct begin *begin, const struct err *err)
 		;
 	else if (err)
 		why = *err;
-	else if (make_job(begin, vm, &why)) {
+	else if (begin->tried) {
+		end_begin(begin, NULL);
+		return;
+	} else if (make_job(begin, vm, &why)) {
 		begin_free(begin);
 		return;
 	}
@@ -325,8 +332,8 @@ static void look_at_program(struct begin *begin)
 	loop_post(begin->refreshes->env.loop, look_at_memory, begin);
 }
 
-void refreshes_begin(struct refreshes *refreshes, struct vm *vm, const struct refresh_request *wish,
-		     refresh_started_fn *started, void *data)
+static struct begin *begin_new(struct refreshes *refreshes, const struct vm *vm,
+			       const struct refresh_request *wish, void *data)
 {
 	struct begin *begin = xnew(struct begin);
 
@@ -336,9 +343,26 @@ void refreshes_begin(struct refreshes *refreshes, struct vm *vm, const struct re
 	begin->emulator =
 		xstrdup(wish->emulator[0] ? wish->emulator : vms_qemu_binary(refreshes->env.vms));
 	begin->probe = probe_new(refreshes->env.loop, begin->emulator);
-	begin->started = started;
 	begin->data = data;
 	TAILQ_INSERT_TAIL(&refreshes->begins, begin, link);
+	return begin;
+}
+
+void refreshes_begin(struct refreshes *refreshes, struct vm *vm, const struct refresh_request *wish,
+		     refresh_started_fn *started, void *data)
+{
+	struct begin *begin = begin_new(refreshes, vm, wish, data);
+
+	begin->started = started;
+	look_at_program(begin);
+}
+
+void refreshes_try(struct refreshes *refreshes, struct vm *vm, const struct refresh_request *wish,
+		   vm_done_fn *tried, void *data)
+{
+	struct begin *begin = begin_new(refreshes, vm, wish, data);
+
+	begin->tried = tried;
 	look_at_program(begin);
 }
 

@@ -79,6 +79,9 @@ void saves_look_at_dir(struct saves *saves, const char *dir, saves_dir_fn *looke
 /* Saves the guest of VM. */
 void saves_save(struct saves *saves, struct vm *vm, const struct save_request *wish,
 		save_started_fn *started, void *data);
+/* Looks as saves_save() does, and saves nothing. */
+void saves_try_save(struct saves *saves, struct vm *vm, const struct save_request *wish,
+		    vm_done_fn *tried, void *data);
 /* Looks at the file; UUID is that of its VM, which is here, and may be started from it. */
 typedef void save_looked_fn(void *data, const char *uuid, const struct err *err);
 void saves_look(struct saves *saves, const struct restore_request *wish, save_looked_fn *looked,

@@ -244,6 +244,7 @@ struct look {
 	bool is_marked, ok;
 	struct err err;
 	save_started_fn *started;
+	vm_done_fn *tried; /* in place of `started': nothing is begun */
 	save_looked_fn *looked;
 	void *data;
 };
@@ -292,7 +293,9 @@ static bool check_save(struct look *look, struct vm *vm, struct err *err)
 
 static void end_look(struct look *look, const struct err *err)
 {
-	if (err)
+	if (look->tried)
+		look->tried(look->data, err);
+	else if (err)
 		look->started(look->data, NULL, err);
 	look_free(look);
 }
@@ -334,10 +337,22 @@ static void place_looked_at(struct work *work)
 	else if (!vm)
 		err_set(&err, ERR_NOT_FOUND, "the VM is gone");
 	else if (check_save(look, vm, &err)) {
+		if (look->tried) {
+			end_look(look, NULL);
+			return;
+		}
 		vm_enter(vm, VM_SYNC_JOB, VM_ENTRY_USUAL, on_entered, look);
 		return;
 	}
 	end_look(look, &err);
+}
+
+static void look_for_save(struct look *look, const struct vm *vm, const struct save_request *wish)
+{
+	look->save = *wish;
+	snprintf(look->uuid, sizeof(look->uuid), "%s", vm_uuid(vm));
+	look->work = (struct work){ .run = look_at_place, .done = place_looked_at };
+	worker_submit(look->saves->worker, &look->work);
 }
 
 void saves_save(struct saves *saves, struct vm *vm, const struct save_request *wish,
@@ -345,11 +360,17 @@ void saves_save(struct saves *saves, struct vm *vm, const struct save_request *w
 {
 	struct look *look = look_new(saves, data);
 
-	look->save = *wish;
-	snprintf(look->uuid, sizeof(look->uuid), "%s", vm_uuid(vm));
 	look->started = started;
-	look->work = (struct work){ .run = look_at_place, .done = place_looked_at };
-	worker_submit(saves->worker, &look->work);
+	look_for_save(look, vm, wish);
+}
+
+void saves_try_save(struct saves *saves, struct vm *vm, const struct save_request *wish,
+		    vm_done_fn *tried, void *data)
+{
+	struct look *look = look_new(saves, data);
+
+	look->tried = tried;
+	look_for_save(look, vm, wish);
 }
 
 /* ---- a restore ---- */

@@ -411,3 +411,22 @@ void vm_attach(struct vm *vm, struct json_object *device, vm_attached_fn *done, 
 	attach->data = data;
 	vm_enter(vm, VM_SYNC_DEVICE, VM_ENTRY_USUAL, on_entered, attach);
 }
+
+bool vm_try_attach(struct vm *vm, struct json_object *device, struct faults *faults,
+		   struct err *err)
+{
+	const struct vm_def *now;
+	struct vm_def_device dev;
+	struct vm_def *def;
+	bool ok;
+
+	if (!vm_may_enter(vm, VM_SYNC_DEVICE, err))
+		return false;
+	now = vm_def_of(vm, err);
+	if (!now)
+		return false;
+	def = xnew(struct vm_def);
+	ok = vm_def_add_device(now, device, def, &dev, faults) && vm_def_normalize(def, err);
+	free(def);
+	return ok;
+}

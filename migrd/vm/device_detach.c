@@ -347,3 +347,19 @@ void vm_detach(struct vm *vm, const char *id, uint32_t timeout_ms, vm_done_fn *d
 	detach->data = data;
 	vm_enter(vm, VM_SYNC_DEVICE, VM_ENTRY_USUAL, on_entered, detach);
 }
+
+bool vm_try_detach(struct vm *vm, const char *id, struct err *err)
+{
+	const struct vm_def *def;
+	struct vm_def_device dev;
+
+	if (!vm_may_enter(vm, VM_SYNC_DEVICE, err))
+		return false;
+	def = vm_def_of(vm, err);
+	if (!def)
+		return false;
+	if (!vm_def_find_device(def, id, &dev))
+		return err_set(err, ERR_NOT_FOUND, "VM '%s' has no device '%.64s'", vm->row.name,
+			       id);
+	return !vm->qemu || may_go(vm, def, dev, err);
+}

@@ -23,12 +23,20 @@ typedef void vm_attached_fn(void *data, const struct faults *faults, const struc
  * answer, and the next look decides; others as vm_enter(). */
 void vm_attach(struct vm *vm, struct json_object *device, vm_attached_fn *done, void *data);
 
+/* What vm_attach() would say before it asks QEMU; changes nothing.  False: FAULTS, if it has any,
+ * or else ERR. */
+bool vm_try_attach(struct vm *vm, struct json_object *device, struct faults *faults,
+		   struct err *err);
+
 /* Asks the guest to let go of the device, and waits until it is gone.  TIMEOUT: it is
  * not gone within TIMEOUT_MS; the guest keeps the request, and the definition follows
  * when the device goes after all.  NOT_FOUND; BUSY: it is being removed already;
  * CONFLICT: it sits where nothing can be removed, or QEMU has ended; QEMU: QEMU or the
  * guest refuses. */
 void vm_detach(struct vm *vm, const char *id, uint32_t timeout_ms, vm_done_fn *done, void *data);
+
+/* What it would say before it asks the guest; changes nothing. */
+bool vm_try_detach(struct vm *vm, const char *id, struct err *err);
 
 struct json_object *vm_devices_json(struct vm *vm);                /* an array */
 struct json_object *vm_device_json(struct vm *vm, const char *id); /* NULL: none */

@@ -149,6 +149,11 @@ static bool may_hold(const struct vm *vm, enum vm_sync kind, struct err *err)
 	       lacks_qemu(vm, kind, err);
 }
 
+bool vm_may_enter(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	return may_hold(vm, kind, err);
+}
+
 static void set_late(const struct vm_entry *entry, struct err *err)
 {
 	const struct vm *vm = entry->vm;

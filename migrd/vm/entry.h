@@ -58,6 +58,8 @@ typedef void vm_entered_fn(void *data, struct vm_entry *entry, const struct err 
  * job, whose owner has vm_job_command(). */
 void vm_enter(struct vm *vm, enum vm_sync kind, uint32_t deadline_ms, vm_entered_fn *entered,
 	      void *data);
+/* What vm_enter() would say of KIND if its turn were now; for dry runs.  False: and why. */
+bool vm_may_enter(const struct vm *vm, enum vm_sync kind, struct err *err);
 /* NULL: the VM is gone, or the slot was given to a stop; check it in every callback. */
 struct vm *vm_entry_vm(const struct vm_entry *entry);
 /* False and why: vm_entry_vm() is NULL. */

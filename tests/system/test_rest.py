@@ -148,9 +148,43 @@ class KeysTest(SystemTest):
         self.assertEqual(ask("DELETE", f"/v1/holds/{held['id']}"), 204)
         self.assertEqual(self.a.api.get(f"/v1/holds/{held['id']}"), held)
         self.a.api.get("/v1/policies/p1")
-        status, _, body = self.a.api.send("POST", "/v1/vms/v1/start?dry_run=true")
+        status, _, body = self.a.api.send("POST", "/v1/host/backup?dry_run=true", {})
         self.assertEqual((status, body["errors"][0]["pointer"]), (400, "?dry_run"))
         self.assertIn("has no dry run", body["errors"][0]["detail"])
+
+    def test_dry_run_of_an_action_says_what_the_action_would(self):
+        self.a.api.post("/v1/vms", {"name": "v1", **STILL})
+        directory = self.a.dir / "saved"
+        file = {"file": str(directory / "v1")}
+        nic = {"kind": "nic", "id": "n1", "type": "user"}
+
+        def ask(path, body=None, method="POST"):
+            """The answer to a dry run, which changes nothing that is shown."""
+            before = self.a.api.get("/v1/vms/v1"), self.a.api.get("/v1/jobs")["items"]
+            status, _, answer = self.a.api.send(method, f"/v1/vms/{path}?dry_run=true", body)
+            self.assertEqual((self.a.api.get("/v1/vms/v1"), self.a.api.get("/v1/jobs")["items"]), before)
+            return status if status < 400 else (status, answer["code"])
+
+        for action in ("stop", "pause", "resume", "reset", "shutdown", "save", "refresh"):
+            body = file if action == "save" else None
+            with self.subTest(action, vm="stopped"):
+                self.assertEqual(ask(f"v1/{action}", body), (409, "conflict"))
+        self.assertEqual(ask("v1/start"), 204)
+        self.assertEqual(ask("restore", file), (404, "not-found"))
+        self.assertEqual(ask("v2/start"), (404, "not-found"))
+        self.assertEqual(ask("v1/devices", nic), 204)
+        self.assertEqual(ask("v1/devices", {**nic, "type": "none"}), (400, "invalid"))
+        self.assertEqual(ask("v1/devices/n1", method="DELETE"), (404, "not-found"))
+
+        self.a.api.post("/v1/vms/v1/start")
+        self.assertEqual(ask("v1/start"), (409, "conflict"))
+        self.assertEqual(ask("v1", method="DELETE"), (409, "conflict"))
+        for action in ("stop", "pause", "resume", "reset", "shutdown", "save", "refresh"):
+            body = file if action == "save" else None
+            with self.subTest(action, vm="running"):
+                self.assertEqual(ask(f"v1/{action}", body), 204)
+        self.assertEqual(list(directory.iterdir()), [])
+        self.a.api.post("/v1/vms/v1/stop")
 
 
 class UnknownTest(SystemTest):
