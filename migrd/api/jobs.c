@@ -100,35 +100,20 @@ static struct json_object *job_json(const struct move *move)
 	return json_encode(job_reply_fields, &job);
 }
 
-/* A save is shown as a move is, without a peer. */
+/* What all kinds of jobs without a peer are shown with. */
+#define JOB_OF(shown)                                                                         \
+	.id = (shown)->id, .kind = (shown)->kind, .vm = (shown)->vm, .state = (shown)->state, \
+	.final = (shown)->final, .created_at = (shown)->created_at,                           \
+	.updated_at = (shown)->updated_at, .ended_at = (shown)->ended_at
+
 static struct job_reply save_job(const struct save_reply *shown)
 {
-	return (struct job_reply){
-		.id = shown->id,
-		.kind = shown->kind,
-		.vm = shown->vm,
-		.state = shown->state,
-		.final = shown->final,
-		.is_save = true,
-		.file = shown->file,
-		.created_at = shown->created_at,
-		.updated_at = shown->updated_at,
-		.ended_at = shown->ended_at,
-	};
+	return (struct job_reply){ JOB_OF(shown), .is_save = true, .file = shown->file };
 }
 
 static struct job_reply refresh_job(const struct refresh_reply *shown)
 {
-	return (struct job_reply){
-		.id = shown->id,
-		.kind = shown->kind,
-		.vm = shown->vm,
-		.state = shown->state,
-		.final = shown->final,
-		.created_at = shown->created_at,
-		.updated_at = shown->updated_at,
-		.ended_at = shown->ended_at,
-	};
+	return (struct job_reply){ JOB_OF(shown) };
 }
 
 static bool passes_job(const struct http_request *req, const struct job_reply *job)
