@@ -128,6 +128,7 @@ static void end_api(struct daemon *daemon)
 	consoles_free(daemon->api.consoles);
 	waits_free(TAKE_PTR(daemon->api.waits));
 	api_host_fini(&daemon->api);
+	free(TAKE_PTR(daemon->api.document.text));
 }
 
 static bool start_answers(struct daemon *daemon, struct err *err)

@@ -50,28 +50,18 @@ int fleet_key_compare(const struct fleet_kind *kind, const char *a, const char *
 
 /* ---- VMs --------------------------------------------------------------------------- */
 
-/* The labels as text; "": none. */
-static void find_labels(const struct vm *vm, char ret[LABELS_SIZE])
-{
-	CLEANUP(json_putp) struct json_object *def = NULL;
-	struct json_object *labels;
-
-	ret[0] = '\0';
-	if (!strstr(vm_definition(vm), "\"labels\""))
-		return;
-	def = json_read_back(vm_definition(vm));
-	labels = json_get_obj(def, "labels");
-	if (labels)
-		snprintf(ret, LABELS_SIZE, "%s", json_text(labels, NULL));
-}
-
-/* WANTED: "KEY=VALUE", or "KEY" with any value. */
+/* WANTED: "KEY=VALUE", or "KEY" with any value.  Labels that do not have the last part of the key
+ * in their text are not parsed: no label has a character there that JSON writes in another way. */
 static bool has_label(const char *labels, const char *wanted)
 {
-	CLEANUP(json_putp) struct json_object *obj = labels[0] ? json_read_back(labels) : NULL;
+	CLEANUP(json_putp) struct json_object *obj = NULL;
 	CLEANUP(free_charp) char *key = xstrndup(wanted, strcspn(wanted, "="));
-	const char *value = strchr(wanted, '='), *is = json_get_str(obj, key);
+	const char *value = strchr(wanted, '='), *slash = strrchr(key, '/'), *is;
 
+	if (!strstr(labels, slash ? slash + 1 : key))
+		return false;
+	obj = json_read_back(labels);
+	is = json_get_str(obj, key);
 	return is && (!value || strcmp(is, value + 1) == 0);
 }
 
@@ -125,12 +115,10 @@ static void add_vms(struct api *api, const struct http_request *req, const char 
 
 	for (struct vm *vm = first_vm(api, from); vm && has_room;
 	     vm = vm_next(api->vms, vm_name(vm))) {
-		if (!wants_vm(req, vm))
+		if (!wants_vm(req, vm) || (label && !has_label(vm_labels(vm), label)))
 			continue;
 		memset(item, 0, sizeof(*item));
-		find_labels(vm, item->labels);
-		if (label && !has_label(item->labels, label))
-			continue;
+		snprintf(item->labels, sizeof(item->labels), "%s", vm_labels(vm));
 		show_vm(api, vm, item);
 		has_room = fleet_page_add(page, fleet_vm_fields, item);
 	}

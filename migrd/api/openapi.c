@@ -426,11 +426,10 @@ static struct json_object *paths(void)
 	return ret;
 }
 
-void api_openapi(struct http_request *req, void *data)
+static char *document_text(size_t *ret_len)
 {
-	struct json_object *obj = json_object_new_object();
+	CLEANUP(json_putp) struct json_object *obj = json_object_new_object();
 
-	(void)data;
 	json_add_str(obj, "openapi", "3.1.0");
 	json_object_object_add(obj, "info", info());
 	json_object_object_add(obj, "servers", servers());
@@ -439,5 +438,15 @@ void api_openapi(struct http_request *req, void *data)
 	json_object_object_add(obj, "paths", paths());
 	json_object_object_add(obj, "webhooks", webhooks());
 	json_object_object_add(obj, "components", components());
-	http_reply(req, 200, obj);
+	return xstrdup(json_text(obj, ret_len));
+}
+
+/* It is the same as long as the daemon runs. */
+void api_openapi(struct http_request *req, void *data)
+{
+	struct api *api = data;
+
+	if (!api->document.text)
+		api->document.text = document_text(&api->document.len);
+	http_reply_json(req, 200, xstrdup(api->document.text), api->document.len);
 }

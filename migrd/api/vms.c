@@ -103,11 +103,8 @@ struct vm_filter {
 
 static bool passes(struct vm *vm, const struct vm_filter *filter)
 {
-	struct err err;
-	const struct vm_def *def = filter->selector ? vm_def_of(vm, &err) : NULL;
-
 	return (!filter->state || strcmp(vm_state(vm), filter->state) == 0) &&
-	       (!filter->selector || (def && labels_match(def->labels, filter->selector)));
+	       (!filter->selector || labels_match(vm_labels(vm), filter->selector));
 }
 
 #define LABEL_KEY_SIZE 320 /* longer than a key can be (wire/labels.h) */

@@ -46,12 +46,26 @@ static char *text_of(struct json_object *obj)
 	return xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 }
 
+const char *vm_labels(struct vm *vm)
+{
+	CLEANUP(json_putp) struct json_object *def = NULL;
+	struct json_object *labels;
+
+	if (vm->labels)
+		return vm->labels;
+	def = json_read_back(vm->row.definition);
+	labels = json_get_obj(def, "labels");
+	vm->labels = labels ? text_of(labels) : xstrdup("");
+	return vm->labels;
+}
+
 void vm_set_definition(struct vm *vm, const struct vm_def *def)
 {
 	CLEANUP(json_putp) struct json_object *obj = vm_def_encode(def);
 
 	free(vm->row.definition);
 	vm->row.definition = text_of(obj);
+	free(TAKE_PTR(vm->labels));
 	if (vm->def)
 		memcpy(vm->def, def, sizeof(*def));
 }

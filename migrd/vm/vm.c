@@ -214,6 +214,7 @@ void vm_remove(struct vm *vm)
 	noise_free(vm->noise);
 	qemu_free(vm->qemu);
 	vm_forget_def(vm);
+	free(vm->labels);
 	store_vm_fini(&vm->row);
 	free(vm->kept.key);
 	free(vm->kept.text);

@@ -116,6 +116,9 @@ enum vm_role vm_role(const struct vm *vm);
 enum vm_intent vm_intent(const struct vm *vm);
 uint64_t vm_generation(const struct vm *vm);
 const char *vm_definition(const struct vm *vm); /* JSON */
+/* Its labels as wire/labels.h keeps them; "": none.  Read once for each definition, and good until
+ * that changes. */
+const char *vm_labels(struct vm *vm);
 /* The definition as a struct, decoded once and kept until QEMU has ended; owned by the
  * VM, good until the callback returns.  NULL and ERR: it was written by a version with
  * other rules. */

@@ -30,6 +30,7 @@ struct vm {
 	unsigned intent_no; /* so often it was set */
 	struct qemu *qemu;
 	struct vm_def *def;     /* vm_def_of(); NULL: nobody has asked, or it cannot be decoded */
+	char *labels;           /* vm_labels(); NULL: nobody has asked */
 	struct vm_agent *agent; /* NULL: no channel, or no QEMU of ours */
 	bool is_ready;          /* its QEMU has answered */
 	bool is_awaiting;       /* its QEMU was started to take a guest over */
