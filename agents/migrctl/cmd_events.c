@@ -10,9 +10,11 @@
 #define SILENCE_MS 3600000
 
 struct events_values {
-	const char *type;
+	const char *type, *vm, *move, *about_host, *since;
 	struct cli_number count;
 };
+
+#define VALUE(field) .offset = offsetof(struct events_values, field)
 
 static const char *const types[] = { "vm",         "move", "queue",   "save",        "refresh",
 				     "evacuation", "hold", "cordon",  "maintenance", "hook",
@@ -22,16 +24,44 @@ static const struct cli_option events_options[] = {
 	{
 		.name = "type",
 		.type = CLI_CHOICE,
-		.offset = offsetof(struct events_values, type),
+		VALUE(type),
 		.choices = types,
 		.arg = "vm|move|queue|save|refresh|evacuation|hold|cordon|maintenance|hook|"
 		       "shutdown|qemu|monitor",
 		.help = "only events of this type",
 	},
 	{
+		.name = "vm",
+		.type = CLI_TEXT,
+		VALUE(vm),
+		.arg = "VM",
+		.help = "only what is about this VM",
+	},
+	{
+		.name = "move",
+		.type = CLI_TEXT,
+		VALUE(move),
+		.arg = "ID",
+		.help = "only what is about this move",
+	},
+	{
+		.name = "about-host",
+		.type = CLI_TEXT,
+		VALUE(about_host),
+		.arg = "HOST",
+		.help = "only what is about this host",
+	},
+	{
+		.name = "since",
+		.type = CLI_TEXT,
+		VALUE(since),
+		.arg = "POSITION",
+		.help = "what came after this too: the `position' of a list, or the id of an event",
+	},
+	{
 		.name = "count",
 		.type = CLI_COUNT,
-		.offset = offsetof(struct events_values, count),
+		VALUE(count),
 		.min = 1,
 		.max = INT64_MAX,
 		.arg = "N",
@@ -47,7 +77,7 @@ static void print_event(const struct client_event *event)
 		const char *path, *inner_path;
 	} columns[] = { { "at", "at" },          { "move.vm", "vm" },  { "vm.name", "name" },
 			{ "vm.state", "state" }, { "move.state", "" }, { "move.id", "id" },
-			{ "change", "" } };
+			{ "change", "" },        { "detail", "" } };
 	struct faults *faults = faults_new();
 	CLEANUP(json_putp)
 	struct json_object *obj =
@@ -90,19 +120,38 @@ static void print_data(const struct cli_call *call, const struct client_event *e
 		printf("%s\n", event->data);
 }
 
-/* Prints EVENT if its type was asked for; false: it was not. */
+/* False: it is none, but says that some are missing. */
 static bool take_event(const struct cli_call *call, const struct client_event *event)
 {
-	const struct events_values *values = call->values;
-
-	if (values->type && strcmp(values->type, event->type) != 0)
-		return false;
 	if (migrctl_wants_json(call))
 		print_data(call, event);
 	else
 		print_event(event);
 	fflush(stdout);
-	return true;
+	return strcmp(event->type, "gap") != 0;
+}
+
+/* The daemon leaves out what was not asked for, and tells what is missing of the rest. */
+static char *path_of(const struct events_values *values)
+{
+	const struct {
+		const char *key, *value;
+	} rows[] = { { "type", values->type },
+		     { "vm", values->vm },
+		     { "move", values->move },
+		     { "host", values->about_host },
+		     { "after", values->since } };
+	struct strbuf path = STRBUF_INIT;
+
+	strbuf_adds(&path, "/v1/events");
+	for (size_t i = 0, count = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(free_charp)
+		char *value = rows[i].value ? client_path("", rows[i].value, "") : NULL;
+
+		if (value)
+			strbuf_addf(&path, "%s%s=%s", count++ ? "&" : "?", rows[i].key, value);
+	}
+	return strbuf_take(&path);
 }
 
 static void follow_finip(struct follow *follow)
@@ -114,12 +163,14 @@ static bool run_events(struct cli_call *call, struct err *err)
 {
 	const struct events_values *values = call->values;
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(free_charp) char *path = path_of(values);
 	CLEANUP(follow_finip) struct follow follow;
 	uint64_t left = values->count.is_set ? values->count.value : UINT64_MAX;
 	struct client_event event;
 	enum follow_step what;
 
 	follow_init(&follow, client, call->program->name);
+	follow.path = path;
 	follow.must_resume = true;
 	if (!client)
 		return false;
@@ -142,6 +193,7 @@ const struct cli_command cmd_events = {
 	.summary = "what happens to guests and moves, as it happens",
 	.details =
 		"A line for each event; with -o json its JSON, one object a line.  Goes on across\n"
-		"a restart of the daemon.\n",
+		"a restart of the daemon.  A line `gap' says that events are missing here; it is\n"
+		"not counted.\n",
 	.run = run_events,
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agents/migrctl/cmd_agent.h"
+#include "agents/migrctl/cmd_wait.h"
 #include "agents/migrctl/contexts.h"
 #include "agents/migrctl/migrctl.h"
 #include "agents/migrctl/reach.h"
@@ -149,6 +150,27 @@ static void add_calls(const struct source *source, const struct cli_place *place
 		add_word(text, cmd_agent_call(i));
 }
 
+static void add_wait_kinds(const struct source *source, const struct cli_place *place,
+			   struct strbuf *text)
+{
+	(void)source, (void)place;
+	for (size_t i = 0; cmd_wait_kind(i); i++)
+		add_word(text, cmd_wait_kind(i));
+}
+
+/* Of the kind that is there before. */
+static void add_wait_ids(const struct source *source, const struct cli_place *place,
+			 struct strbuf *text)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = NULL;
+	const char *path = place->word_count ? cmd_wait_path(place->words[0]) : NULL;
+
+	if (!path)
+		return;
+	client = client_for(place);
+	add_items(client, path, source->member, text);
+}
+
 static void add_schemas(const struct source *source, const struct cli_place *place,
 			struct strbuf *text)
 {
@@ -180,6 +202,9 @@ static const struct source sources[] = {
 	{ "maintenance", "", "ID", add_list_and_current, "/v1/maintenances", "id" },
 	{ "maintenance", "id", "ID", add_list_and_current, "/v1/maintenances", "id" },
 	{ "maintenance", "hook", "NAME", add_list, "/v1/hooks", "name" },
+	{ "events", "move", "ID", add_list, "/v1/moves?state=active", "id" },
+	{ "wait", "", "KIND", add_wait_kinds, NULL, NULL },
+	{ "wait", "", "ID", add_wait_ids, NULL, "id" },
 	{ "explain", "", "OBJECT", add_schemas, NULL, NULL },
 };
 

@@ -122,7 +122,10 @@ static const struct {
 	{ "webhook", "test", E("webhook test 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "webhook", "remove", E("webhook remove 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "job", "list", E("job list") },
-	{ "events", NULL, E("events --type move") E("events -o json --count 10") },
+	{ "wait", NULL,
+	  E("wait move 01890a5d-ac96-774b-bcce-b302099a8057 --until done")
+		  E("wait evacuation current --until drained --timeout 7200") },
+	{ "events", NULL, E("events --type move --vm vm1") E("events -o json --count 10") },
 	{ "pki", "init", E("pki init") },
 	{ "pki", "host", E("pki host a=192.0.2.1 b=192.0.2.2") },
 	{ "pki", "user", E("pki user joe --role viewer") },

@@ -15,6 +15,7 @@ void follow_init(struct follow *follow, struct client *client, const char *progr
 	memset(follow, 0, sizeof(*follow));
 	follow->client = client;
 	follow->program = program;
+	follow->path = "/v1/events";
 	follow->outage_max_ms = FOLLOW_OUTAGE_MAX_MS;
 	follow->pause_ms = PAUSE_MIN_MS;
 }
@@ -59,7 +60,7 @@ static enum follow_step open_stream(struct follow *follow, struct err *err)
 		if (follow->lost_at_ms != 0)
 			pause_before_retry(follow);
 		follow->stream =
-			client_stream_open(follow->client, "/v1/events",
+			client_stream_open(follow->client, follow->path,
 					   follow->must_resume ? follow->last_id : NULL, err);
 		if (follow->stream)
 			break;

@@ -14,6 +14,7 @@
 struct follow {
 	struct client *client; /* borrowed */
 	const char *program;   /* for messages */
+	const char *path;      /* borrowed; with a query: only some of them */
 	bool must_resume;      /* ask for missed events, by Last-Event-ID */
 	uint32_t outage_max_ms;
 	/* private */

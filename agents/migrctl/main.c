@@ -28,6 +28,7 @@
 #include "agents/migrctl/cmd_rename.h"
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_vm.h"
+#include "agents/migrctl/cmd_wait.h"
 #include "agents/migrctl/cmd_webhook.h"
 #include "agents/migrctl/complete.h"
 #include "agents/migrctl/error_page.h"
@@ -195,6 +196,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_hold_renew,
 	&cmd_hold_remove,
 	&cmd_job_list,
+	&cmd_wait,
 	&cmd_events,
 	&cmd_webhook_add,
 	&cmd_webhook_list,

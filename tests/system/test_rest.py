@@ -312,6 +312,7 @@ class WaitTest(SystemTest):
         self.assertEqual((status, body["errors"][0]["pointer"]), (400, "?until"))
         self.assertIn("'final', 'begin', 'prepare'", body["errors"][0]["detail"])
         self.assertEqual(self.wait("0" * 36)[0], 404)
+        self.check_migrctl_wait(move_id)
 
         # A condition on a move that goes on by itself holds as long as its state does.
         tag = self.a.api.send("GET", f"/v1/moves/{move_id}")[1]["ETag"]
@@ -329,6 +330,26 @@ class WaitTest(SystemTest):
         self.assertEqual((status, body["state"]), (200, "cancelled"))
         self.assertEqual(self.wait(move_id)[2]["state"], "cancelled")
         guest.assert_runs_on(self.a)
+
+    def check_migrctl_wait(self, move_id):
+        """Of a move that is held."""
+        def run(*words):
+            done = self.a.migrctl("wait", *words, check=False)
+            return done.returncode, done.stdout, done.stderr
+        self.assertEqual(run("move", move_id, "--until", "transfer")[0], 0)
+        self.assertRegex(run("job", move_id, "--until", "transfer")[1], r"state +transfer")
+        code, _, words = run("move", move_id, "--until", "begin")
+        self.assertEqual(code, 5, words)
+        code, _, words = run("move", move_id, "--until", "done", "--timeout", "1")
+        self.assertEqual(code, 10, words)
+        code, _, words = run("moves", move_id)
+        self.assertEqual(code, 2)
+        self.assertIn("there are 'move', 'queue', 'save'", words)
+        about = self.a.api.get("/v1/moves?limit=1")["position"]
+        self.a.api.patch(f"/v1/moves/{move_id}", {"downtime_limit_ms": 300})
+        told = self.a.migrctl("events", "--type", "move", "--vm", "g1", "--since", about,
+                              "--count", 1).stdout
+        self.assertRegex(told, rf"^move  .*  g1  transfer  {move_id}\n$")
 
     def test_move_is_answered_at_its_end_if_its_caller_prefers_that(self):
         guest = self.world.guest(area=0)
