@@ -18,25 +18,15 @@
 #define STOP_WAIT_MS 1000
 
 /* An eventfd of our own rather than loop_post(): the work for the loop is in the
- * server's lists, so that no post is left when the server is freed. */
+ * server's lists, so that no post is left when the server is freed.  A loop that was called and
+ * has not come yet is not called again. */
 void http_wake(struct http_server *server)
 {
 	uint64_t one = 1;
 
-	if (write(server->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (!atomic_exchange(&server->is_woken, true) &&
+	    write(server->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_error("http", "wake-failed", "errno=%d", errno);
-}
-
-static struct http_request *next_request(struct http_server *server)
-{
-	struct http_request *req;
-
-	pthread_mutex_lock(&server->lock);
-	req = http_inbox_take(&server->inbox);
-	if (req)
-		TAILQ_INSERT_TAIL(&server->held, req, link);
-	pthread_mutex_unlock(&server->lock);
-	return req;
 }
 
 enum fault_kind http_fault_at(const struct http_request *req, const char *stage, struct err *err)
@@ -104,20 +94,34 @@ static void handle(struct http_server *server, struct http_request *req)
 	}
 }
 
+/* What is taken is held until it is answered, so a handler's answer ends no other of the turn. */
+static size_t take_turn(struct http_server *server, struct http_request *ret[HTTP_TURN_MAX])
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&server->lock);
+	http_inbox_begin_turn(&server->inbox, loop_now_ms(server->loop));
+	while (count < HTTP_TURN_MAX && (ret[count] = http_inbox_take(&server->inbox))) {
+		TAILQ_INSERT_TAIL(&server->held, ret[count], link);
+		count++;
+	}
+	pthread_mutex_unlock(&server->lock);
+	return count;
+}
+
 /* Requests that are left after this turn wait for the next one, so that monitors, timers and
  * the answers of peers come between. */
 static void run_turn(struct http_server *server)
 {
-	struct http_request *req;
+	struct http_request *turn[HTTP_TURN_MAX];
+	const size_t count = take_turn(server, turn);
 	uint32_t wait_ms;
 
-	pthread_mutex_lock(&server->lock);
-	http_inbox_begin_turn(&server->inbox, loop_now_ms(server->loop));
-	pthread_mutex_unlock(&server->lock);
-	while ((req = next_request(server))) {
-		handle(server, req);
-		http_answered_free(server);
-	}
+	server->is_in_turn = true;
+	for (size_t i = 0; i < count; i++)
+		handle(server, turn[i]);
+	server->is_in_turn = false;
+	http_send_answers(server);
 	pthread_mutex_lock(&server->lock);
 	wait_ms = http_inbox_wait_ms(&server->inbox);
 	pthread_mutex_unlock(&server->lock);
@@ -127,9 +131,9 @@ static void run_turn(struct http_server *server)
 		loop_timer_start(server->pace, wait_ms);
 }
 
-static void on_answered_later(void *data)
+static void on_gone_later(void *data)
 {
-	http_answered_free(data);
+	http_gone_free(data);
 }
 
 static void on_pace(void *data)
@@ -145,6 +149,7 @@ static void on_wake(void *data, unsigned ready)
 	(void)ready;
 	if (read(server->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_error("http", "wake-failed", "errno=%d", errno);
+	atomic_store(&server->is_woken, false);
 	http_reaper_arm(server);
 	run_turn(server);
 	http_streams_report_gone(server);
@@ -221,6 +226,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	http_inbox_init(&server->inbox);
 	TAILQ_INIT(&server->held);
 	TAILQ_INIT(&server->answered);
+	TAILQ_INIT(&server->gone);
 	TAILQ_INIT(&server->streams);
 	TAILQ_INIT(&server->gone_streams);
 	TAILQ_INIT(&server->websockets);
@@ -231,7 +237,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	server->reaper = loop_timer_new(loop, http_reaper_run, server);
 	server->heartbeat = loop_timer_new(loop, http_heartbeat_run, server);
 	server->pace = loop_timer_new(loop, on_pace, server);
-	server->answered_later = loop_timer_new(loop, on_answered_later, server);
+	server->gone_later = loop_timer_new(loop, on_gone_later, server);
 	if (open_wake(server, err) && start_tls(server, config, err) &&
 	    start_local(server, config, err))
 		return server;
@@ -319,12 +325,12 @@ void http_server_free(struct http_server *server)
 	loop_assert_thread(server->loop);
 	stop_daemons(server);
 	http_streams_report_gone(server);
-	http_answered_free(server);
+	http_gone_free(server);
 	http_noise_fini(server);
 	loop_timer_free(server->reaper);
 	loop_timer_free(server->heartbeat);
 	loop_timer_free(server->pace);
-	loop_timer_free(server->answered_later);
+	loop_timer_free(server->gone_later);
 	loop_watch_free(server->wake_watch);
 	closep(&server->wake_fd);
 	if (server->socket_path)

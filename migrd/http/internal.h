@@ -21,6 +21,7 @@
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "base/fault.h"
@@ -40,13 +41,13 @@
 /* ---- small ordered maps: parameters, query, headers -------------------- */
 
 struct http_pairs {
-	struct {
+	struct http_pair {
 		char *key, *value;
-	} list[HTTP_PAIRS_MAX];
-	size_t count;
+	} * list;
+	size_t count, size;
 };
 
-/* Both strings are taken over; false (and freed) when the map is full. */
+/* Both strings are taken over; false (and freed) when the map has HTTP_PAIRS_MAX of them. */
 bool http_pairs_add(struct http_pairs *pairs, char *key, char *value);
 void http_pairs_clear(struct http_pairs *pairs);
 const char *http_pairs_get(const struct http_pairs *pairs, const char *key);
@@ -130,12 +131,13 @@ struct http_request {
 	size_t body_bytes;
 	bool is_refused; /* the exchange has its answer */
 	bool is_dropped; /* by a fault point: nobody will answer it */
-	bool is_answered; /* it is on server->answered */
+	bool is_answered; /* it is on server->answered or server->gone */
 	/* http_note_answer(); and the answer that waits */
 	http_noted_fn *note;
 	void *note_data;
 	struct http_content noted;
 	unsigned noted_status;
+	struct http_stream *stream; /* of an answer that waits for the end of the turn */
 	size_t charged;  /* http_charge() */
 	bool has_waited; /* as its Prefer wanted */
 	unsigned good_status;   /* in place of 200; 0: it stays */
@@ -201,8 +203,8 @@ struct http_server {
 	struct loop_watch *wake_watch;
 	struct loop_timer *reaper, *heartbeat;
 	struct loop_timer *pace; /* for requests that wait for credit */
-	struct http_request_list answered; /* the loop alone: to be freed (http_answered_free()) */
-	struct loop_timer *answered_later; /* frees those that no handler has answered */
+	struct http_request_list gone; /* the loop alone: to be freed (http_gone_free()) */
+	struct loop_timer *gone_later; /* frees those that were answered outside of a turn */
 	struct noise *noise[HTTP_NOISE_COUNT];
 
 	pthread_mutex_t lock;
@@ -212,6 +214,9 @@ struct http_server {
 	struct tls_live *tls; /* of new connections */
 	struct http_inbox inbox;
 	struct http_request_list held;
+	struct http_request_list answered; /* in this turn, and not sent yet; the loop's alone */
+	bool is_in_turn;                   /* likewise */
+	atomic_bool is_woken;
 	struct http_stream_list streams, gone_streams;
 	struct http_websocket_list websockets; /* the loop alone adds and removes */
 	struct http_conn_list incomplete; /* by deadline */
@@ -241,6 +246,7 @@ void http_inbox_charge(struct http_inbox *inbox, enum http_class class, size_t b
 /* How long the requests that a turn has left have to wait: 0: for the next turn; longer: until
  * their class has credit; HTTP_INBOX_EMPTY: there are none. */
 #define HTTP_INBOX_EMPTY UINT32_MAX
+#define HTTP_TURN_MAX    64 /* requests, of all classes */
 uint32_t http_inbox_wait_ms(const struct http_inbox *inbox);
 
 /* ---- http/noise.c ------------------------------------------------------ */
@@ -306,8 +312,9 @@ bool http_is_own_origin(const struct http_request *req);
 /* ---- http/reply.c ------------------------------------------------------ */
 
 void http_request_free(struct http_request *req);
-/* Loop: frees the requests that were answered; called when no callback that answers them runs. */
-void http_answered_free(struct http_server *server);
+/* Loop: frees the requests that were answered and sent; called when no callback that answers them
+ * runs. */
+void http_gone_free(struct http_server *server);
 /* STATUS 0: the code's own. */
 struct http_content http_content_problem(unsigned status, const struct err *err,
 					 const struct faults *faults);
@@ -319,6 +326,9 @@ void http_answer(struct http_request *req, unsigned status, struct http_content 
 void http_content_empty(struct http_content *content);
 /* The same with the answer that the exchange has. */
 void http_answer_refused(struct http_request *req);
+/* Hands the answers of a turn to the library, which then finds them all in one turn of its own, and
+ * frees their requests: no handler runs any more. */
+void http_send_answers(struct http_server *server);
 void http_set_stopping(struct err *err); /* what a stopping daemon answers */
 /* The daemon stops: answers all requests that wait or are held, in place of the loop.  A held
  * one is freed when its handler answers it.  The lock is held. */

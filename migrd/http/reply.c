@@ -120,13 +120,13 @@ void http_request_free(struct http_request *req)
 	free(req);
 }
 
-void http_answered_free(struct http_server *server)
+void http_gone_free(struct http_server *server)
 {
 	struct http_request *req;
 
-	loop_timer_stop(server->answered_later);
-	while ((req = TAILQ_FIRST(&server->answered))) {
-		TAILQ_REMOVE(&server->answered, req, link);
+	loop_timer_stop(server->gone_later);
+	while ((req = TAILQ_FIRST(&server->gone))) {
+		TAILQ_REMOVE(&server->gone, req, link);
 		http_request_free(req);
 	}
 }
@@ -137,14 +137,14 @@ static void free_later(struct http_request *req)
 	struct http_server *server = req->server;
 
 	req->is_answered = true;
-	TAILQ_INSERT_TAIL(&server->answered, req, link);
-	if (!loop_timer_is_active(server->answered_later))
-		loop_timer_start(server->answered_later, 0);
+	TAILQ_INSERT_TAIL(&server->gone, req, link);
+	if (!loop_timer_is_active(server->gone_later))
+		loop_timer_start(server->gone_later, 0);
 }
 
 /* The lock is held.  A refused request may be given another answer than it had. */
-static void give_to_library(struct http_request *req, unsigned status, struct http_content content,
-			    struct http_stream *stream)
+static void give_to_exchange(struct http_request *req, unsigned status, struct http_content content,
+			     struct http_stream *stream)
 {
 	struct http_exchange *ex = req->exchange;
 
@@ -154,9 +154,34 @@ static void give_to_library(struct http_request *req, unsigned status, struct ht
 	ex->status = status;
 	ex->content = content;
 	ex->stream = stream;
-	req->exchange = NULL;
 	http_inbox_charge(&req->server->inbox, req->class, content.bytes + req->charged);
-	MHD_resume_connection(ex->connection);
+}
+
+/* The lock is held, or not: it is better not, as the library's thread wakes and wants it. */
+static void resume(struct http_request *req)
+{
+	MHD_resume_connection(TAKE_PTR(req->exchange)->connection);
+}
+
+static void send_answers(struct http_server *server)
+{
+	struct http_request *req;
+
+	pthread_mutex_lock(&server->lock);
+	for (req = TAILQ_FIRST(&server->answered); req; req = TAILQ_NEXT(req, link))
+		give_to_exchange(req, req->noted_status, req->noted, req->stream);
+	pthread_mutex_unlock(&server->lock);
+	while ((req = TAILQ_FIRST(&server->answered))) {
+		TAILQ_REMOVE(&server->answered, req, link);
+		resume(req);
+		free_later(req);
+	}
+}
+
+void http_send_answers(struct http_server *server)
+{
+	send_answers(server);
+	http_gone_free(server);
 }
 
 static void let_go(struct http_request *req, unsigned status, struct http_content content,
@@ -164,11 +189,16 @@ static void let_go(struct http_request *req, unsigned status, struct http_conten
 {
 	struct http_server *server = req->server;
 
+	req->noted = content;
+	req->noted_status = status;
+	req->stream = stream;
+	req->is_answered = true;
 	pthread_mutex_lock(&server->lock);
 	TAILQ_REMOVE(&server->held, req, link);
-	give_to_library(req, status, content, stream);
 	pthread_mutex_unlock(&server->lock);
-	free_later(req);
+	TAILQ_INSERT_TAIL(&server->answered, req, link);
+	if (!server->is_in_turn)
+		send_answers(server);
 }
 
 /* Logs who did what: every change that a person or program asked for, refused or not. */
@@ -277,12 +307,14 @@ void http_abandon_held(struct http_server *server)
 
 	http_set_stopping(&err);
 	while ((req = http_inbox_take_any(&server->inbox))) {
-		give_to_library(req, status, http_content_problem(0, &err, NULL), NULL);
+		give_to_exchange(req, status, http_content_problem(0, &err, NULL), NULL);
+		resume(req);
 		http_request_free(req);
 	}
 	while ((req = TAILQ_FIRST(&server->held))) {
 		TAILQ_REMOVE(&server->held, req, link);
-		give_to_library(req, status, http_content_problem(0, &err, NULL), NULL);
+		give_to_exchange(req, status, http_content_problem(0, &err, NULL), NULL);
+		resume(req);
 		req->server = NULL;
 		if (req->is_dropped)
 			http_request_free(req);

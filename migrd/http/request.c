@@ -30,7 +30,8 @@ void *http_on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 	req->server = server;
 	req->path = xstrndup(uri, path_len);
 	req->raw_query = xstrdup(uri + path_len + (uri[path_len] == '?'));
-	http_conn_request_begins(ex->conn);
+	if (ex->conn->is_idle) /* else its first byte was seen before (http/tls.c) */
+		http_conn_request_begins(ex->conn);
 	pthread_mutex_lock(&server->count_lock);
 	server->exchange_count++;
 	pthread_mutex_unlock(&server->count_lock);

@@ -8,6 +8,8 @@
 #include "http/internal.h"
 #include "wire/problem.h"
 
+#define PAIRS_FIRST 4
+
 /* ---- pairs ------------------------------------------------------------- */
 
 bool http_pairs_add(struct http_pairs *pairs, char *key, char *value)
@@ -16,6 +18,10 @@ bool http_pairs_add(struct http_pairs *pairs, char *key, char *value)
 		free(key);
 		free(value);
 		return false;
+	}
+	if (pairs->count == pairs->size) {
+		pairs->size = pairs->size ? 2 * pairs->size : PAIRS_FIRST;
+		pairs->list = xrealloc(pairs->list, pairs->size * sizeof(*pairs->list));
 	}
 	pairs->list[pairs->count].key = key;
 	pairs->list[pairs->count].value = value;
@@ -29,7 +35,8 @@ void http_pairs_clear(struct http_pairs *pairs)
 		free(pairs->list[i].key);
 		free(pairs->list[i].value);
 	}
-	pairs->count = 0;
+	free(pairs->list);
+	*pairs = (struct http_pairs){ 0 };
 }
 
 const char *http_pairs_get(const struct http_pairs *pairs, const char *key)
