@@ -19,6 +19,15 @@ static const struct {
 	[METRICS_INFO] = { "info", "gauge", "_info", true },
 };
 
+/* Samples are many: printf() would be most of what they cost. */
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void add_words(struct strbuf *text, const char *const *words)
+{
+	for (; *words; words++)
+		strbuf_adds(text, *words);
+}
+
 void metrics_head(struct metrics_out *out)
 {
 	const struct metric *metric = out->metric;
@@ -26,17 +35,27 @@ void metrics_head(struct metrics_out *out)
 	const char *suffix =
 		is_open || !kinds[metric->kind].is_named_so ? "" : kinds[metric->kind].suffix;
 
-	strbuf_addf(out->text, "# HELP %s%s %s\n", metric->name, suffix, metric->help);
-	strbuf_addf(out->text, "# TYPE %s%s %s\n", metric->name, suffix,
-		    is_open ? kinds[metric->kind].open : kinds[metric->kind].text);
+	add_words(out->text, WORDS("# HELP ", metric->name, suffix, " ", metric->help));
+	add_words(out->text, WORDS("\n# TYPE ", metric->name, suffix, " ",
+				   is_open ? kinds[metric->kind].open : kinds[metric->kind].text));
 	if (is_open && *metric->unit)
-		strbuf_addf(out->text, "# UNIT %s %s\n", metric->name, metric->unit);
+		add_words(out->text, WORDS("\n# UNIT ", metric->name, " ", metric->unit));
+	strbuf_add(out->text, "\n", 1);
 }
 
 /* ---- labels ---------------------------------------------------------------------------- */
 
+static bool is_plain(const char *value)
+{
+	size_t len = 0;
+
+	while (value[len] >= ' ' && value[len] <= '~' && value[len] != '\\' && value[len] != '"')
+		len++;
+	return value[len] == '\0' && len <= METRICS_VALUE_MAX;
+}
+
 /* Up to METRICS_VALUE_MAX bytes.  Both formats quote these three characters so. */
-static void add_quoted(struct strbuf *text, const char *value)
+static void add_repaired(struct strbuf *text, const char *value)
 {
 	CLEANUP(free_charp) char *cut = xstrndup(value, METRICS_VALUE_MAX);
 	CLEANUP(free_charp) char *good = NULL;
@@ -53,6 +72,14 @@ static void add_quoted(struct strbuf *text, const char *value)
 	}
 }
 
+static void add_quoted(struct strbuf *text, const char *value)
+{
+	if (is_plain(value))
+		strbuf_adds(text, value);
+	else
+		add_repaired(text, value);
+}
+
 /* With the bound of a bucket, or NULL. */
 static void add_labels(const struct metrics_out *out, const char *const *values, const char *le)
 {
@@ -60,31 +87,50 @@ static void add_labels(const struct metrics_out *out, const char *const *values,
 	size_t count = 0;
 
 	for (; count < METRICS_LABELS_MAX && names[count]; count++) {
-		strbuf_addf(out->text, "%s%s=\"", count ? "," : "{", names[count]);
+		add_words(out->text, WORDS(count ? "," : "{", names[count], "=\""));
 		add_quoted(out->text, values[count]);
 		strbuf_adds(out->text, "\"");
 	}
 	if (le)
-		strbuf_addf(out->text, "%sle=\042%s\042", count++ ? "," : "{", le);
+		add_words(out->text, WORDS(count++ ? "," : "{", "le=\"", le, "\""));
 	if (count)
 		strbuf_adds(out->text, "}");
 }
 
 /* ---- samples --------------------------------------------------------------------------- */
 
+/* With DECIMALS, if not 0, behind a point.  Returns where the text in BUFFER begins. */
+static const char *write_number(char buffer[32], uint64_t number, unsigned decimals)
+{
+	char *at = buffer + 31;
+
+	*at = '\0';
+	for (unsigned digits = 0; number || digits <= decimals; digits++) {
+		if (decimals && digits == decimals)
+			*--at = '.';
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	}
+	return at;
+}
+
 /* Whole numbers up to 2^53, which a double holds, as such. */
 static void add_value(struct strbuf *text, double value)
 {
-	if (value == floor(value) && fabs(value) < 0x1p53)
+	char number[32];
+
+	if (value != floor(value) || fabs(value) >= 0x1p53)
+		strbuf_addf(text, " %.15g\n", value);
+	else if (signbit(value))
 		strbuf_addf(text, " %.0f\n", value);
 	else
-		strbuf_addf(text, " %.15g\n", value);
+		add_words(text, WORDS(" ", write_number(number, (uint64_t)value, 0), "\n"));
 }
 
 static void add_sample(struct metrics_out *out, const char *suffix, const char *const *values,
 		       const char *le, double value)
 {
-	strbuf_addf(out->text, "%s%s", out->metric->name, suffix);
+	add_words(out->text, WORDS(out->metric->name, suffix));
 	add_labels(out, values, le);
 	add_value(out->text, value);
 }
@@ -94,10 +140,20 @@ void metrics_add(struct metrics_out *out, double value, const char *const *value
 	add_sample(out, kinds[out->metric->kind].suffix, values, NULL, value);
 }
 
-/* OpenMetrics wants a bound always in the same words, with a point: 1.0, not 1. */
-static void write_bound(double bound, char *ret, size_t size)
+/* OpenMetrics wants a bound always in the same words, with a point: 1.0, not 1.  Bounds have up to
+ * five decimals. */
+static const char *write_bound(char buffer[32], double bound)
 {
-	snprintf(ret, size, bound == floor(bound) ? "%.1f" : "%g", bound);
+	static const unsigned factors[] = { 1, 10, 100, 1000, 10000, 100000 };
+
+	for (unsigned decimals = 1; decimals < sizeof(factors) / sizeof(*factors); decimals++) {
+		double scaled = round(bound * factors[decimals]);
+
+		if (bound >= 1e-4 && bound < 1e6 && scaled / factors[decimals] == bound)
+			return write_number(buffer, (uint64_t)scaled, decimals);
+	}
+	snprintf(buffer, 32, bound == floor(bound) ? "%.1f" : "%g", bound);
+	return buffer;
 }
 
 void metrics_add_histogram(struct metrics_out *out, const struct histogram *histogram,
@@ -108,8 +164,7 @@ void metrics_add_histogram(struct metrics_out *out, const struct histogram *hist
 
 	for (size_t i = 0; i < kind->count; i++) {
 		below += histogram->buckets[i];
-		write_bound(kind->bounds[i], le, sizeof(le));
-		add_sample(out, "_bucket", values, le, (double)below);
+		add_sample(out, "_bucket", values, write_bound(le, kind->bounds[i]), (double)below);
 	}
 	add_sample(out, "_bucket", values, "+Inf", (double)histogram->count);
 	add_sample(out, "_sum", values, NULL, histogram->sum);
