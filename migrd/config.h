@@ -85,6 +85,7 @@ struct config {
 	/* struct storage_rules; maps: or NULL */
 	char *storage_dirs, *storage_map, *storage_firmware_map, *storage_qemu_img;
 	char *storage_save_dirs; /* "DIR:DIR": saved guests may be below these */
+	char *storage_backup_dirs; /* "DIR:DIR": backups may be below these */
 	char *tpm_state_dir, *tpm_swtpm;
 	int log_level;             /* enum log_level */
 	struct config_peer *peers; /* without the host itself, by id */

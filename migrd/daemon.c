@@ -28,6 +28,7 @@ static const struct {
 	{ "moves", &service_moves },
 	{ "saves", &service_saves },
 	{ "refreshes", &service_refreshes },
+	{ "vmbackups", &service_vmbackups },
 	{ "newest", &service_newest },
 	{ "queue", &service_queue },
 	{ "hooks", &service_hooks },

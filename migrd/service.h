@@ -53,6 +53,7 @@ extern const struct service service_adopter;
 extern const struct service service_moves;
 extern const struct service service_saves;
 extern const struct service service_refreshes;
+extern const struct service service_vmbackups;
 
 /* service_fleet.c */
 extern const struct service service_newest;

@@ -14,6 +14,7 @@ static void recover_jobs(void *data)
 
 	saves_recover(api->saves);
 	refreshes_recover(api->refreshes);
+	vmbackups_recover(api->vmbackups);
 	queue_recover(api->queue);
 	evacuations_recover(api->evacuations);
 	hooks_recover(api->hooks);

@@ -214,3 +214,33 @@ static void free_refreshes(struct daemon *daemon)
 }
 
 const struct service service_refreshes = { start_refreshes, end_refreshes, free_refreshes };
+
+static bool start_vmbackups(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->vmbackups = vmbackups_new(&(struct vmbackups_env){
+		.loop = api->loop,
+		.store = api->store,
+		.vms = api->vms,
+		.host_id = daemon->config->host_id,
+		.qemu_img = daemon->config->storage_qemu_img,
+		.dirs = daemon->config->storage_backup_dirs,
+		.changed = api_vmbackup_changed,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_vmbackups(struct daemon *daemon)
+{
+	vmbackups_clear(daemon->api.vmbackups);
+}
+
+static void free_vmbackups(struct daemon *daemon)
+{
+	vmbackups_free(daemon->api.vmbackups);
+}
+
+const struct service service_vmbackups = { start_vmbackups, end_vmbackups, free_vmbackups };

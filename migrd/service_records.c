@@ -22,6 +22,11 @@ static void add_refresh(void *data, void *row)
 	refreshes_add_row(data, row);
 }
 
+static void add_vmbackup(void *data, void *row)
+{
+	vmbackups_add_row(data, row);
+}
+
 static void add_policy(void *data, void *row)
 {
 	policies_add_row(data, row);
@@ -77,6 +82,7 @@ static bool start_records(struct daemon *daemon, struct err *err)
 	       store_load_blocking(api->store, STORE_MOVE, add_move, api->moves, err) &&
 	       store_load_blocking(api->store, STORE_SAVE, add_save, api->saves, err) &&
 	       store_load_blocking(api->store, STORE_REFRESH, add_refresh, api->refreshes, err) &&
+	       store_load_blocking(api->store, STORE_VMBACKUP, add_vmbackup, api->vmbackups, err) &&
 	       store_load_blocking(api->store, STORE_QUEUE, add_queue_entry, api->queue, err) &&
 	       store_load_blocking(api->store, STORE_EVACUATION, add_evacuation, api->evacuations,
 				   err) &&

@@ -18,7 +18,7 @@ struct events_values {
 
 static const char *const types[] = { "vm",         "move", "queue",   "save",        "refresh",
 				     "evacuation", "hold", "cordon",  "maintenance", "hook",
-				     "shutdown",   "qemu", "monitor", NULL };
+				     "shutdown",   "qemu", "monitor", "backup",      NULL };
 
 static const struct cli_option events_options[] = {
 	{
@@ -27,7 +27,7 @@ static const struct cli_option events_options[] = {
 		VALUE(type),
 		.choices = types,
 		.arg = "vm|move|queue|save|refresh|evacuation|hold|cordon|maintenance|hook|"
-		       "shutdown|qemu|monitor",
+		       "shutdown|qemu|monitor|backup",
 		.help = "only events of this type",
 	},
 	{

@@ -196,6 +196,7 @@ static const struct source sources[] = {
 	{ "queue", "", "ID", add_list, "/v1/queue?state=active", "id" },
 	{ "save", "", "ID", add_list, "/v1/saves", "id" },
 	{ "refresh", "", "ID", add_list, "/v1/refreshes", "id" },
+	{ "vm-backup", "", "ID", add_list, "/v1/backups", "id" },
 	{ "hold", "", "ID", add_list, "/v1/holds", "id" },
 	{ "webhook", "", "ID", add_list, "/v1/webhooks", "id" },
 	{ "evacuation", "", "ID", add_list_and_current, "/v1/evacuations", "id" },

@@ -41,6 +41,9 @@ static const struct {
 		  E("vm edit vm1 --boot-order cd0,disk0 --when next-start")
 			  E("vm edit vm1 --file changes.json --remove disk1") },
 	{ "vm", "rename", E("vm rename vm1 web1") },
+	{ "vm", "backup",
+	  E("vm backup vm1 /srv/backups/vm1 --watch")
+		  E("vm backup vm1 /srv/backups/vm1 -i --watch") },
 	{ "vm", "label", E("vm label vm1 tier=web rack-") },
 	{ "vm", "set-policy", E("vm set-policy vm1 patient") E("vm set-policy vm1") },
 	{ "vm", "place", E("vm place vm1") },
@@ -73,6 +76,9 @@ static const struct {
 	{ "refresh", "list", E("refresh list") },
 	{ "refresh", "show", E("refresh show 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "refresh", "cancel", E("refresh cancel 01890a5d-ac96-774b-bcce-b302099a8057") },
+	{ "vm-backup", "list", E("vm-backup list") },
+	{ "vm-backup", "show", E("vm-backup show 01890a5d-ac96-774b-bcce-b302099a8057") },
+	{ "vm-backup", "cancel", E("vm-backup cancel 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "host", "show", E("host show") E("host show b") },
 	{ "host", "list", E("host list") },
 	{ "host", "check", E("host check") E("host check --repair") },

@@ -30,6 +30,7 @@
 #include "agents/migrctl/cmd_vm.h"
 #include "agents/migrctl/cmd_wait.h"
 #include "agents/migrctl/cmd_webhook.h"
+#include "agents/migrctl/cmd_vmbackup.h"
 #include "agents/migrctl/complete.h"
 #include "agents/migrctl/error_page.h"
 #include "agents/migrctl/examples.h"
@@ -130,6 +131,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_refresh,
 	&cmd_vm_edit,
 	&cmd_vm_rename,
+	&cmd_vm_backup,
 	&cmd_vm_label,
 	&cmd_vm_set_policy,
 	&cmd_vm_place,
@@ -158,6 +160,9 @@ static const struct cli_command *const commands[] = {
 	&cmd_refresh_list,
 	&cmd_refresh_show,
 	&cmd_refresh_cancel,
+	&cmd_vmbackup_list,
+	&cmd_vmbackup_show,
+	&cmd_vmbackup_cancel,
 	&cmd_host_show,
 	&cmd_host_list,
 	&cmd_host_check,

@@ -28,6 +28,7 @@
 #include "vm/adopt.h"
 #include "vm/vm.h"
 #include "webhook/webhook.h"
+#include "vmbackup/vmbackup.h"
 #include "wire/host_reply.h"
 #include "wire/vm_reply.h"
 
@@ -45,6 +46,7 @@ struct api {
 	struct moves *moves;
 	struct saves *saves;
 	struct refreshes *refreshes;
+	struct vmbackups *vmbackups;
 	struct queue *queue;
 	struct hooks *hooks;
 	struct evacuations *evacuations;
@@ -110,6 +112,7 @@ void api_vm_event(void *api, const struct vm *vm, const struct qmp_event *event,
 void api_move_changed(void *api, const struct move *move);
 void api_save_changed(void *api, const struct save *save);
 void api_refresh_changed(void *api, const struct refresh *refresh);
+void api_vmbackup_changed(void *api, const struct vmbackup *backup);
 void api_queue_changed(void *api, const struct queue_entry *entry);
 void api_evacuation_changed(void *api, struct evacuation *evac);
 void api_maintenance_changed(void *api, struct maintenance *m);
@@ -277,6 +280,12 @@ void api_vms_restore(struct http_request *req, void *data);
 void api_saves_list(struct http_request *req, void *data);
 void api_save_get(struct http_request *req, void *data);
 void api_save_cancel(struct http_request *req, void *data);
+/* vmbackups.c */
+void api_vm_backup(struct http_request *req, void *data);
+void api_vmbackups_list(struct http_request *req, void *data);
+void api_vmbackup_get(struct http_request *req, void *data);
+void api_vmbackup_cancel(struct http_request *req, void *data);
+
 /* refreshes.c */
 void api_vm_refresh(struct http_request *req, void *data);
 void api_refreshes_list(struct http_request *req, void *data);

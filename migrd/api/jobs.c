@@ -116,6 +116,20 @@ static struct job_reply refresh_job(const struct refresh_reply *shown)
 	return (struct job_reply){ JOB_OF(shown) };
 }
 
+static struct job_reply vmbackup_job(const struct vmbackup_reply *shown)
+{
+	return (struct job_reply){
+		.id = shown->id,
+		.kind = shown->kind,
+		.vm = shown->vm,
+		.state = shown->state,
+		.final = shown->final,
+		.created_at = shown->created_at,
+		.updated_at = shown->updated_at,
+		.ended_at = shown->ended_at,
+	};
+}
+
 static bool passes_job(const struct http_request *req, const struct job_reply *job)
 {
 	return passes_kind(req, job->kind) && api_job_passes(req, job->vm, job->state, job->final);
@@ -139,6 +153,19 @@ static void add_refreshes(struct api_list *list)
 	for (; refresh; refresh = refresh_next(refresh)) {
 		const struct refresh_reply shown = refresh_show(refresh);
 		const struct job_reply job = refresh_job(&shown);
+
+		if (passes_job(list->req, &job))
+			api_list_show(list, job_reply_fields, &job);
+	}
+}
+
+static void add_vmbackups(struct api_list *list)
+{
+	struct vmbackup *backup = vmbackups_first(list->api->vmbackups);
+
+	for (; backup; backup = vmbackup_next(backup)) {
+		const struct vmbackup_reply shown = vmbackup_show(backup);
+		const struct job_reply job = vmbackup_job(&shown);
 
 		if (passes_job(list->req, &job))
 			api_list_show(list, job_reply_fields, &job);
@@ -190,6 +217,14 @@ static void reply_refresh_job(struct http_request *req, const struct refresh *re
 	http_reply_as(req, 200, job_reply_fields, &job);
 }
 
+static void reply_vmbackup_job(struct http_request *req, const struct vmbackup *backup)
+{
+	const struct vmbackup_reply shown = vmbackup_show(backup);
+	const struct job_reply job = vmbackup_job(&shown);
+
+	http_reply_as(req, 200, job_reply_fields, &job);
+}
+
 /* Who holds a monitor is no job with an end that one could ask for. */
 void api_job_get(struct http_request *req, void *data)
 {
@@ -198,6 +233,7 @@ void api_job_get(struct http_request *req, void *data)
 	const struct move *move = moves_find(api->moves, id);
 	const struct save *save = saves_find(api->saves, id);
 	const struct refresh *refresh = refreshes_find(api->refreshes, id);
+	const struct vmbackup *backup = vmbackups_find(api->vmbackups, id);
 	struct err err;
 
 	if (move) {
@@ -206,9 +242,12 @@ void api_job_get(struct http_request *req, void *data)
 		reply_save_job(req, save);
 	} else if (refresh) {
 		reply_refresh_job(req, refresh);
+	} else if (backup) {
+		reply_vmbackup_job(req, backup);
 	} else {
 		err_set(&err, ERR_NOT_FOUND,
-			"there is no move, save, restore or refresh '%.40s' on this host", id);
+			"there is no move, save, restore, refresh or backup '%.40s' on this host",
+			id);
 		http_reply_err(req, &err);
 	}
 }
@@ -222,6 +261,7 @@ void api_jobs_list(struct http_request *req, void *data)
 
 	if (!api_cursor_of(req, &cursor)) {
 		add_holders(&list);
+		add_vmbackups(&list);
 		add_refreshes(&list);
 		add_saves(&list);
 	} else if (!find_after(req, api, &cursor, &first)) {

@@ -35,6 +35,7 @@ static const struct {
 	{ "hooks", "What is done with this host while it is empty" },
 	{ "saves", "Guests that were saved to a file, or go on from one" },
 	{ "refreshes", "Guests that a new QEMU of the same host takes over" },
+	{ "backups", "Backups of guests' disks" },
 	{ "jobs", "All long work of this host" },
 	{ "events", "What changes, as it changes" },
 	{ "webhooks", "Events that are sent to others" },

@@ -28,6 +28,7 @@
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
 #include "wire/webhook.h"
+#include "wire/vmbackup_request.h"
 
 #define V HTTP_ROLE_VIEWER
 #define O HTTP_ROLE_OPERATOR
@@ -50,6 +51,9 @@ static const char *const save_states[] = { ANY_STATES, "begin",     "transfer", 
 static const char *const refresh_states[] = { ANY_STATES,  "begin",    "transfer",
 					      "switched",  "rollback", "done",
 					      "cancelled", "failed",   NULL };
+static const char *const vmbackup_states[] = { ANY_STATES,  "begin",  "copy",     "close",
+					       "seal",      "tidy",   "rollback", "done",
+					       "cancelled", "failed", NULL };
 static const char *const evacuation_states[] = { ANY_STATES, "planned", "waiting",
 						 "draining", "drained", "returning",
 						 "ended",    "aborted", NULL };
@@ -159,6 +163,9 @@ static const struct http_query_key queue_query[] = {
 static const struct http_query_key saves_query[] = { OF_VM, STATE(save_states), FIELDS, { 0 } };
 static const struct http_query_key refreshes_query[] = {
 	OF_VM, STATE(refresh_states), FIELDS, { 0 }
+};
+static const struct http_query_key vmbackups_query[] = {
+	OF_VM, STATE(vmbackup_states), FIELDS, { 0 }
 };
 static const struct http_query_key holds_query[] = { OF_VM, FIELDS, { 0 } };
 static const struct http_query_key events_query[] = {
@@ -325,6 +332,9 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms/{name}/rename", O, api_vm_rename,
 	  .summary = "Give a VM that does not run another name", .body = vm_rename_fields,
 	  .reply = vm_reply_fields, .query = api_try_query },
+	{ "POST", "/v1/vms/{name}/backup", O, api_vm_backup,
+	  .summary = "Back its disks up while it runs", .body = vmbackup_request_fields,
+	  .reply = vmbackup_reply_fields, .status = 202 },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
 	  .other_reply = move_cancel_fields, .status = 202, .query = api_try_query },
@@ -493,10 +503,21 @@ const struct http_route api_routes[] = {
 	  .summary = "Cancel it: a guest that was to be saved runs on, a file that was to be "
 		     "restored stays as it is",
 	  .reply = save_reply_fields, .status = 202 },
+	{ "GET", "/v1/backups", V, api_vmbackups_list,
+	  .summary = "Backups of guests' disks, newest first", .reply = vmbackup_reply_fields,
+	  .query = vmbackups_query, .is_list = true },
+	{ "GET", "/v1/backups/{id}", V, api_vmbackup_get, .summary = "One backup",
+	  .reply = vmbackup_reply_fields },
+	{ "GET", "/v1/backups/{id}/wait", V, api_wait,
+	  .summary = "One backup, when it has come to a state", .query = wait_query,
+	  .reply = vmbackup_reply_fields },
+	{ "POST", "/v1/backups/{id}/cancel", O, api_vmbackup_cancel,
+	  .summary = "Cancel it: what was copied is removed, and the guest runs on",
+	  .reply = vmbackup_reply_fields, .status = 202 },
 	{ "GET", "/v1/jobs", V, api_jobs_list, .summary = "The jobs of this host",
 	  .query = jobs_query, .reply = job_reply_fields, .is_list = true },
-	{ "GET", "/v1/jobs/{id}", V, api_job_get, .summary = "One move, save, restore or refresh",
-	  .reply = job_reply_fields },
+	{ "GET", "/v1/jobs/{id}", V, api_job_get,
+	  .summary = "One move, save, restore, refresh or backup", .reply = job_reply_fields },
 	{ "GET", "/v1/jobs/{id}/wait", V, api_wait,
 	  .summary = "One job, when it has come to a state", .query = wait_query,
 	  .reply = job_reply_fields },

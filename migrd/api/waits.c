@@ -41,6 +41,13 @@ static const struct machine *find_refresh(const struct api *api, const char *id)
 	return refresh ? refresh_machine(refresh) : NULL;
 }
 
+static const struct machine *find_vmbackup(const struct api *api, const char *id)
+{
+	const struct vmbackup *backup = vmbackups_find(api->vmbackups, id);
+
+	return backup ? vmbackup_machine(backup) : NULL;
+}
+
 static const struct machine *find_evacuation(const struct api *api, const char *id)
 {
 	const struct evacuation *evac = evacuations_find(api->evacuations, id);
@@ -61,7 +68,9 @@ static const struct machine *find_job(const struct api *api, const char *id)
 
 	if (!found)
 		found = find_save(api, id);
-	return found ? found : find_refresh(api, id);
+	if (!found)
+		found = find_refresh(api, id);
+	return found ? found : find_vmbackup(api, id);
 }
 
 static const struct kind {
@@ -75,6 +84,7 @@ static const struct kind {
 	{ "/v1/queue", "entry of the queue", find_queue_entry, api_queue_get, queue_reply_fields },
 	{ "/v1/saves", "save or restore", find_save, api_save_get, save_reply_fields },
 	{ "/v1/refreshes", "refresh", find_refresh, api_refresh_get, refresh_reply_fields },
+	{ "/v1/backups", "backup", find_vmbackup, api_vmbackup_get, vmbackup_reply_fields },
 	{ "/v1/evacuations", "evacuation", find_evacuation, api_evacuation_get,
 	  evacuation_reply_fields },
 	{ "/v1/maintenances", "maintenance", find_maintenance, api_maintenance_get,

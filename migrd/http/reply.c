@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Answers, and what handlers may ask of a request. */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"

@@ -208,3 +208,44 @@ bool qmp_transient_bitmap_get(struct json_object *reply, size_t number, const ch
 	}
 	return false;
 }
+
+static struct json_object *find_named(struct json_object *reply, const char *name)
+{
+	for (size_t i = 0; i < json_count(reply); i++) {
+		struct json_object *node = json_object_array_get_idx(reply, i);
+		const char *of = json_get_str(node, "node-name");
+
+		if (of && strcmp(of, name) == 0)
+			return node;
+	}
+	return NULL;
+}
+
+bool qmp_node_is_there(struct json_object *reply, const char *node)
+{
+	return find_named(reply, node) != NULL;
+}
+
+bool qmp_bitmap_get(struct json_object *reply, const char *node, size_t number,
+		    struct qmp_bitmap *ret)
+{
+	struct json_object *bitmaps =
+		json_object_object_get(find_named(reply, node), "dirty-bitmaps");
+
+	for (size_t i = 0; i < json_count(bitmaps); i++) {
+		struct json_object *bitmap = json_object_array_get_idx(bitmaps, i);
+		const char *name = json_get_str(bitmap, "name");
+
+		if (!name || number-- > 0)
+			continue;
+		*ret = (struct qmp_bitmap){
+			.name = name,
+			.is_recording = json_get_bool(bitmap, "recording", false),
+			.is_persistent = json_get_bool(bitmap, "persistent", false),
+			.is_inconsistent = json_get_bool(bitmap, "inconsistent", false),
+			.is_busy = json_get_bool(bitmap, "busy", false),
+		};
+		return true;
+	}
+	return false;
+}

@@ -54,6 +54,21 @@ const char *qmp_block_limits(struct json_object *reply, const char *id);
  * (block/block-backend.c, blk_root_inactivate); those of an active one have at least one. */
 struct json_object *qmp_block_roots(struct json_object *reply, bool *ret_inactive);
 
+/* A dirty bitmap of a node; its name is borrowed. */
+struct qmp_bitmap {
+	const char *name;
+	bool is_recording;
+	bool is_persistent;
+	bool is_inconsistent; /* it was not closed as it must be, and says nothing */
+	bool is_busy;         /* a job or an export uses it */
+};
+/* Gets the NUMBER-th (from 0) bitmap with a name of the node NODE, from a reply of
+ * query-named-block-nodes; false: there are fewer. */
+bool qmp_bitmap_get(struct json_object *reply, const char *node, size_t number,
+		    struct qmp_bitmap *ret);
+/* A reply of query-named-block-nodes has the node NODE. */
+bool qmp_node_is_there(struct json_object *reply, const char *node);
+
 /* Gets the NUMBER-th (from 0) dirty bitmap that is not persistent, so that only this QEMU has
  * it, from a reply of query-named-block-nodes, whose strings it borrows. */
 bool qmp_transient_bitmap_get(struct json_object *reply, size_t number, const char **ret_node,

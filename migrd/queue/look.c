@@ -279,6 +279,28 @@ static bool waits_for_hold(struct queue_entry *entry)
 	return true;
 }
 
+/* A job that gives way is ended for this entry, and not waited for. */
+static bool ends_jobs(const struct queue_entry *entry)
+{
+	int wish = entry->request->move.options.block_jobs;
+
+	return wish == MOVE_BLOCK_JOBS_CANCEL ||
+	       (wish != MOVE_BLOCK_JOBS_WAIT && entry->detail.priority == MOVE_PRIORITY_EVACUATION);
+}
+
+static void end_job(struct queue_entry *entry, const struct vm_job *job)
+{
+	char why[QUEUE_REASON_SIZE];
+
+	snprintf(why, sizeof(why), "ended for the move of VM '%s' (entry %s of the queue, %s)",
+		 entry->row.vm_name, entry->row.id,
+		 entry->detail.priority == MOVE_PRIORITY_EVACUATION ? "priority `evacuation'"
+								    : "block_jobs `cancel'");
+	SAY(entry, "the %s %s of VM '%s' is ended for this move", job->kind, job->id,
+	    entry->row.vm_name);
+	job->give_way(job->data, why);
+}
+
 /* Its VM has another job or starts, or is gone, and then it has ended. */
 static bool lacks_vm(struct look *look, struct queue_entry *entry)
 {
@@ -291,8 +313,15 @@ static bool lacks_vm(struct look *look, struct queue_entry *entry)
 	}
 	if (!queue_is_held_up(vm))
 		return false;
-	if (vm_job(vm))
-		SAY(entry, "VM '%s' has another job (%s)", entry->row.vm_name, vm_job(vm)->kind);
+	if (vm_job(vm) && vm_job(vm)->give_way && ends_jobs(entry))
+		end_job(entry, vm_job(vm));
+	else if (vm_job(vm))
+		SAY(entry, "VM '%s' has another job (%s %s)%s", entry->row.vm_name,
+		    vm_job(vm)->kind, vm_job(vm)->id,
+		    vm_job(vm)->give_way ? ": it waits for its end; with the priority `evacuation' "
+					   "or block_jobs "
+					   "`cancel' it would be ended"
+					 : "");
 	else
 		SAY(entry, "VM '%s' is starting", entry->row.vm_name);
 	look_again_in(look, BUSY_EVERY_MS);

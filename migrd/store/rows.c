@@ -8,17 +8,12 @@
 #include "store/row.h"
 
 const struct store_rows *const store_rows_of[STORE_TABLE_COUNT] = {
-	[STORE_VM] = &store_vm_rows,
-	[STORE_MOVE] = &store_move_rows,
-	[STORE_NOTES] = &store_notes_rows,
-	[STORE_SAVE] = &store_save_rows,
-	[STORE_REFRESH] = &store_refresh_rows,
-	[STORE_POLICY] = &store_policy_rows,
-	[STORE_QUEUE] = &store_queue_rows,
-	[STORE_HOLD] = &store_hold_rows,
-	[STORE_EVACUATION] = &store_evacuation_rows,
-	[STORE_HOOK] = &store_hook_rows,
-	[STORE_MAINTENANCE] = &store_maintenance_rows,
+	[STORE_VM] = &store_vm_rows,           [STORE_MOVE] = &store_move_rows,
+	[STORE_NOTES] = &store_notes_rows,     [STORE_SAVE] = &store_save_rows,
+	[STORE_REFRESH] = &store_refresh_rows, [STORE_VMBACKUP] = &store_vmbackup_rows,
+	[STORE_POLICY] = &store_policy_rows,   [STORE_QUEUE] = &store_queue_rows,
+	[STORE_HOLD] = &store_hold_rows,       [STORE_EVACUATION] = &store_evacuation_rows,
+	[STORE_HOOK] = &store_hook_rows,       [STORE_MAINTENANCE] = &store_maintenance_rows,
 	[STORE_ANSWER] = &store_answer_rows,
 	[STORE_WEBHOOK] = &store_webhook_rows,
 	[STORE_DELIVERY] = &store_delivery_rows,

@@ -107,6 +107,20 @@ struct store_refresh {
 	int64_t created_ms, updated_ms, ended_ms;
 };
 
+/* A backup of a guest's disks: a BACKUP job. */
+struct store_vmbackup {
+	char id[ID_UUID_SIZE]; /* key */
+	char vm_uuid[ID_UUID_SIZE];
+	char vm_name[ID_NAME_SIZE];
+	char *directory;                  /* in which that of the backup is made; owned */
+	char state[STORE_ENUM_SIZE];      /* vmbackup/states.c */
+	bool is_final;                    /* the state is an end */
+	char error_code[STORE_ENUM_SIZE]; /* err_name(), "" if none */
+	char error_text[ERR_MSG_SIZE];
+	char *detail; /* JSON of the job's own; owned */
+	int64_t created_ms, updated_ms, ended_ms;
+};
+
 /* A policy that a user made. */
 struct store_policy {
 	char name[ID_NAME_SIZE]; /* key */
@@ -231,6 +245,7 @@ struct store_answer {
 void store_answer_fini(struct store_answer *answer);
 void store_webhook_fini(struct store_webhook *webhook);
 void store_delivery_fini(struct store_delivery *delivery);
+void store_vmbackup_fini(struct store_vmbackup *backup);
 void store_refresh_fini(struct store_refresh *refresh);
 void store_save_fini(struct store_save *save);
 void store_move_fini(struct store_move *move);
@@ -254,6 +269,7 @@ enum store_table_id {
 	STORE_NOTES,
 	STORE_SAVE,
 	STORE_REFRESH,
+	STORE_VMBACKUP,
 	STORE_POLICY,
 	STORE_QUEUE,
 	STORE_HOLD,
@@ -307,6 +323,12 @@ static inline struct store_change store_put_save(const struct store_save *save)
 static inline struct store_change store_put_refresh(const struct store_refresh *refresh)
 {
 	return (struct store_change){ STORE_REFRESH, STORE_PUT, refresh };
+}
+
+/* Inserts BACKUP, or replaces the row with its id. */
+static inline struct store_change store_put_vmbackup(const struct store_vmbackup *backup)
+{
+	return (struct store_change){ STORE_VMBACKUP, STORE_PUT, backup };
 }
 
 /* Inserts POLICY, or replaces the row with its name. */
@@ -422,6 +444,9 @@ void store_close(struct store *store);
 /* The same of refreshes (schema/sql/008-refresh.sql). */
 #define STORE_REFRESHES_MAX 100
 
+/* The same of backups of disks (schema/sql/017-vmbackup.sql). */
+#define STORE_VMBACKUPS_MAX 100
+
 /* The same of entries of the queue (schema/sql/010-queue.sql). */
 #define STORE_QUEUE_ENDED_MAX 1000
 
@@ -435,7 +460,7 @@ void store_close(struct store *store);
 #define STORE_MAINTENANCES_MAX 100
 
 /* A row that was read: ROW is a struct store_vm, store_move, store_save, store_refresh,
- * store_policy, store_queue_entry, store_hold, store_evacuation, store_hook,
+ * store_vmbackup, store_policy, store_queue_entry, store_hold, store_evacuation, store_hook,
  * store_maintenance, store_answer, store_webhook or store_delivery. */
 typedef void store_row_fn(void *data, void *row);
 /* At the start.  STORE_VM: every VM; STORE_MOVE: every move that is not final or not settled,

@@ -153,6 +153,9 @@ struct vm_job {
 	uint64_t since_ms;
 	void (*event)(void *data, const struct qmp_event *event);
 	void (*exited)(void *data); /* QEMU has ended; the VM still has it to look at */
+	/* Asks the job to end soon, since something more urgent wants the VM, WHY; may be called
+	 * again.  NULL: it does not, and is waited for. */
+	void (*give_way)(void *data, const char *why);
 	void *data;
 };
 

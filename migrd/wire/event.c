@@ -2,8 +2,8 @@
 #include "wire/event.h"
 
 const char *const event_type_names[EVENT_TYPE_COUNT + 1] = {
-	"vm",   "move", "save",   "refresh", "evacuation", "maintenance", "queue",
-	"hold", "hook", "cordon", "qemu",    "monitor",    "shutdown",    NULL,
+	"vm",   "move",   "save", "refresh", "evacuation", "maintenance", "queue", "hold",
+	"hook", "cordon", "qemu", "monitor", "shutdown",   "backup",      NULL,
 };
 
 const struct json_field event_vm_fields[] = {

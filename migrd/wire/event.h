@@ -9,7 +9,7 @@
 
 /* Types of events, for filters; ended by NULL.  `gap' is none: it is told whatever the filter. */
 extern const char *const event_type_names[];
-#define EVENT_TYPE_COUNT 13
+#define EVENT_TYPE_COUNT 14
 #define EVENT_TYPE_SIZE  16
 
 struct event_vm {

@@ -31,6 +31,8 @@
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
 #include "wire/webhook.h"
+#include "wire/vmbackup_reply.h"
+#include "wire/vmbackup_request.h"
 
 static const struct {
 	const char *name;
@@ -111,6 +113,8 @@ static const struct {
 	  "what contradicts itself is refused." },
 	{ "medium-request", medium_request_fields, JSON_SCHEMA_REQUEST, "Medium",
 	  "The body of PUT /v1/vms/{name}/devices/{id}/medium." },
+	{ "vm-backup-request", vmbackup_request_fields, JSON_SCHEMA_REQUEST, "Backup of a VM",
+	  "The body of POST /v1/vms/{name}/backup." },
 	{ "refresh-request", refresh_request_fields, JSON_SCHEMA_REQUEST, "Refresh",
 	  "The body of POST /v1/vms/{name}/refresh; optional." },
 	{ "save-request", save_request_fields, JSON_SCHEMA_REQUEST, "Save",
@@ -218,6 +222,8 @@ static const struct {
 	{ "evacuation-summary", evacuation_summary_fields, JSON_SCHEMA_REPLY, "Evacuation, short",
 	  "An item of GET /v1/evacuations." },
 	{ "job", job_reply_fields, JSON_SCHEMA_REPLY, "Job", "An item of GET /v1/jobs." },
+	{ "vm-backup", vmbackup_reply_fields, JSON_SCHEMA_REPLY, "Backup of a VM",
+	  "The answer of GET /v1/backups/{id}, and an item of GET /v1/backups." },
 	{ "refresh", refresh_reply_fields, JSON_SCHEMA_REPLY, "Refresh",
 	  "The answer of GET /v1/refreshes/{id}, and an item of GET /v1/refreshes." },
 	{ "save", save_reply_fields, JSON_SCHEMA_REPLY, "Save or restore",
@@ -228,6 +234,8 @@ static const struct {
 	{ "event-move", event_move_fields, JSON_SCHEMA_REPLY, "Event move", "A move has changed." },
 	{ "event-save", event_save_fields, JSON_SCHEMA_REPLY, "Event save",
 	  "A save or a restore has changed." },
+	{ "event-backup", event_vmbackup_fields, JSON_SCHEMA_REPLY, "Event backup",
+	  "A backup has changed." },
 	{ "event-refresh", event_refresh_fields, JSON_SCHEMA_REPLY, "Event refresh",
 	  "A refresh has changed." },
 	{ "event-queue", event_queue_fields, JSON_SCHEMA_REPLY, "Event queue",

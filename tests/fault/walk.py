@@ -6,7 +6,8 @@ it again, and checks the result.
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
         [--way precopy|paused|stopped|multifd|disks|held|told|probed|beside|postcopy|queued|save|live|restore|
-         live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm|evacuated|evacuated-back|
+         live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm|backup|backup-next|
+         evacuated|evacuated-back|
          evacuated-room|maintenance]
         [--twice]
         [--names] [--qemu PROGRAM]
@@ -28,6 +29,7 @@ import traceback
 
 import report
 from arena import Arena, Record, WAYS, set_up
+from backup_arena import BackupArena
 from evacuation_arena import EvacuationArena
 from lib import settings
 from maintenance_arena import MaintenanceArena
@@ -40,6 +42,7 @@ ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena,  # of one 
           "live-disks": SaveArena, "restore-disks": SaveArena,
           "refresh": RefreshArena, "refresh-paused": RefreshArena,
           "refresh-tap": RefreshArena, "refresh-tpm": RefreshArena,
+          "backup": BackupArena, "backup-next": BackupArena,
           "evacuated": EvacuationArena, "evacuated-back": EvacuationArena,
           "evacuated-room": RoomArena, "maintenance": MaintenanceArena}
 # A lost request or answer costs a whole deadline (15 s for go).

@@ -73,8 +73,8 @@ compare "fault points" "the code" "$(grep -rhoE 'fault_hit\("[a-z.]+"' migrd --i
 compare "fault points with names" "the code" "$({
 	grep -rhoE '"(api|images|notify|peer|qmp|store|stream|tpm)\.[a-z.]*%s[a-z.%]*"' migrd --include='*.c' |
 		tr -d '"' | cut -d. -f1
-	grep -ohE '\.name = "((move|save)\.[a-z]+|refresh|queue|evacuation|maintenance)"' migrd/move/record.c migrd/queue/entry.c \
-		migrd/refresh/job.c migrd/save/job.c migrd/evacuation/record.c migrd/maintenance/record.c |
+	grep -ohE '\.name = "((move|save)\.[a-z]+|refresh|vmbackup|queue|evacuation|maintenance)"' migrd/move/record.c migrd/queue/entry.c \
+		migrd/refresh/job.c migrd/vmbackup/job.c migrd/save/job.c migrd/evacuation/record.c migrd/maintenance/record.c |
 		cut -d'"' -f2 | cut -d. -f1
 } | sort -u)" HACKING.md "$(echo "$documented" | grep '[A-Z]' | cut -d. -f1 | sort -u)"
 compare "requests of peers" migrd/api/routes.c \

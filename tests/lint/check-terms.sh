@@ -25,14 +25,14 @@ wanted() {
 	status=1
 }
 
-for name in move_page cmd_move cmd_move_start cmd_queue cmd_policy cmd_hold cmd_save cmd_refresh summary \
+for name in move_page cmd_move cmd_move_start cmd_queue cmd_policy cmd_hold cmd_save cmd_refresh cmd_vmbackup summary \
 	evacuation_page cmd_evacuation cmd_webhook; do
 	file=agents/migrctl/$name.c
 	wanted "$file" "$terms" "$(one_line "$file" |
 		grep -oE '\{ "[^"]+", "[^"]*", TABLE_' | cut -d'"' -f2)"
 done
 for file in migrd/move/states.c migrd/queue/states.c migrd/evacuation/states.c migrd/save/states.c \
-	migrd/refresh/states.c; do
+	migrd/refresh/states.c migrd/vmbackup/states.c; do
 	wanted "$file" "$words" "$(grep -oE '(\.name = |FINAL\()"[a-z]+"' "$file" | cut -d'"' -f2)"
 done
 wanted "the timeline" "$terms" "$(for file in migrd/move/*.c; do

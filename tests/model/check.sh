@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v spin >/dev/null || { echo "check.sh: spin is not installed" >&2; exit 77; }
 cp "$here/evacuation.pml" "$here/handover.pml" "$here/maintenance.pml" "$here/ownership.pml" \
-	"$here/refresh.pml" "$work"
+	"$here/refresh.pml" "$here/vmbackup.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 cd "$work"
 
@@ -58,6 +58,7 @@ verify handover "3 faults, hosts die, disks" -DFAULTS=3 -DKILL -DUSER=0 -DDISKS
 verify ownership "5 faults, 2 moves, starts by hand" -DFAULTS=5 -DMOVES=2
 verify ownership "4 faults, 3 moves, starts by hand" -DFAULTS=4 -DMOVES=3
 verify refresh "8 faults, another QEMU of the same host" -DFAULTS=8
+verify vmbackup "5 faults, a backup of a disk" -DFAULTS=5
 verify evacuation "1 fault, 1 act of a user" -DFAULTS=1 -DUSER=1
 verify evacuation "1 fault, 1 act, one may stay" -DFAULTS=1 -DUSER=1 -DLEFT
 verify evacuation "1 fault, 1 act, one is being created" -DFAULTS=1 -DUSER=1 -DNEW

@@ -23,7 +23,7 @@ find_one() { # DIR MACRO SETTINGS...
 	mkdir "$models/$macro.$$"
 	cd "$models/$macro.$$"
 	cp "$models"/*.pml .
-	model=$(basename "$(grep -lw "$macro" evacuation.pml handover.pml maintenance.pml ownership.pml refresh.pml)" .pml)
+	model=$(basename "$(grep -lw "$macro" evacuation.pml handover.pml maintenance.pml ownership.pml refresh.pml vmbackup.pml)" .pml)
 	spin -a -D"$macro" "$@" "$model.pml" >spin.log || { cat spin.log; exit 2; }
 	# Most are found within a second, and tcc takes a tenth of one where gcc takes four.
 	found=
@@ -43,7 +43,7 @@ long=
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$here/evacuation.pml" "$here/handover.pml" "$here/maintenance.pml" "$here/ownership.pml" \
-	"$here/refresh.pml" "$work"
+	"$here/refresh.pml" "$here/vmbackup.pml" "$work"
 "$here/states.sh" "$here/../../migrd/move/states.c" >"$work/states.pml"
 grep -v '^#' <<'LIST' | if [ "$long" ]; then sed 's/^long //'; else grep -v '^long '; fi | xargs -L 1 -P "$(nproc)" sh "$0" --one "$work"
 # the design's rules

@@ -328,8 +328,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 14, "014-maintenance", "" },
 		{ 15, "015-answer", "" },
 		{ 16, "016-webhook", "" },
-		{ 17, "017-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 18, "018-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 17, "017-vmbackup", "" },
+		{ 18, "018-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 19, "019-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -339,10 +340,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 018-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 019-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 17);
+	ck_assert_int_eq(version, 18);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));

@@ -36,6 +36,7 @@ class Host:
         self.images = self.dir / "images"       # of local disks
         self.tpm_dir = self.dir / "tpm"
         self.saved = self.dir / "saved"         # guests in files
+        self.backups = self.dir / "backups"     # of disks
         self.siblings = ()                      # the other hosts, whose paths are mapped to ours
         self.config = self.dir / "migrd.conf"
         self.log = self.dir / "migrd.log"
@@ -63,7 +64,8 @@ class Host:
             "maintenance": {"hook_program": self.program("migrd-hook")},
             "move": {"stream_program": self.program("migrd-stream"),
                      "link_probe_ms": 0},   # it costs each first move some tenths of a second
-            "storage": {"dirs": self.images, "save_dirs": self.saved},
+            "storage": {"dirs": self.images, "save_dirs": self.saved,
+                        "backup_dirs": self.backups},
             "tpm": {"state_dir": self.tpm_dir},
             "log": {"level": "debug"},
         }
@@ -294,6 +296,7 @@ def introduce(hosts):
         host.siblings = [other for other in hosts if other is not host]
         host.images.mkdir()
         host.saved.mkdir()
+        host.backups.mkdir()
         host.write_config()
 
 

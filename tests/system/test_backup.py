@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Backups of guests' disks: of one moment, whole or not there, and what follows them."""
+import json
+import os
+import pathlib
+import signal
+
+from lib.api import ApiError
+from lib.disks import Disk, MIB, assert_same_image, qemu_img
+from lib.qmp import Qmp
+from lib.world import SystemTest
+
+SLOW = 1 << 20      # bytes/s: a copy that is under way for as long as a test wants
+
+
+class BackupCase(SystemTest):
+    host_ids = ("a",)
+
+    def start(self, *disks, **options):
+        self.guest = self.world.guest(disks=list(disks),
+                                      **{"area": 2, "rate": 16, "memory_mib": 64, **options})
+        self.guest.start(self.a)
+        self.place = self.a.backups
+
+    def begin(self, host=None, **options):
+        target = {"type": "file", "directory": str(self.place)}
+        return (host or self.a).api.post("/v1/vms/g1/backup", {"target": target, **options})["id"]
+
+    def job(self, job, host=None):
+        return (host or self.a).api.get(f"/v1/backups/{job}")
+
+    def wait_end(self, job, *states, host=None):
+        def ended():
+            backup = self.job(job, host)
+            return backup if backup["final"] else None
+        backup = self.eventually("the end of the backup", ended, 60)
+        self.assertIn(backup["state"], states or ("done",), backup)
+        return backup
+
+    def wait_copying(self, job, host=None):
+        """QEMU's jobs are at work."""
+        def is_taken():
+            backup = self.job(job, host)
+            self.assertFalse(backup["final"], backup)
+            return backup if backup["state"] == "copy" and backup["taken_at"] else None
+        return self.eventually("the copy", is_taken, 20)
+
+    def backup(self, host=None, **options):
+        return self.wait_end(self.begin(host, **options), host=host)
+
+    def image(self, backup, disk):
+        return self.place / backup["id"] / f"{disk.id}.qcow2"
+
+    def names(self):
+        """What is in the directory, as the daemon sees it."""
+        place = pathlib.Path(f"/proc/{self.a.process.pid}/root/{self.place}")
+        return sorted(path.name for path in place.iterdir())
+
+    def monitor(self, host, name, **args):
+        monitor = Qmp(host, self.guest.uuid)
+        try:
+            return monitor.command(name, **args)["return"]
+        finally:
+            monitor.close()
+
+    def bitmaps(self, host=None):
+        """{disk: ids of the backups since whose moment its changes are noted}"""
+        nodes = self.monitor(host or self.a, "query-named-block-nodes", flat=True)
+        found = {disk.id: [] for disk in self.guest.disks}
+        for node in nodes:
+            for bitmap in node.get("dirty-bitmaps", []):
+                if bitmap.get("name", "").startswith("migrd-backup-"):
+                    backup, disk = bitmap["name"][13:49], bitmap["name"][50:]
+                    found[disk].append(backup)
+        return found
+
+    def assert_nothing_left(self, host=None):
+        """QEMU has no job and no node of the backup."""
+        host = host or self.a
+        self.assertEqual(self.monitor(host, "query-jobs"), [])
+        nodes = self.monitor(host, "query-named-block-nodes", flat=True)
+        self.assertEqual([node["node-name"] for node in nodes
+                          if node["node-name"] in [f"migrd-{disk.id}" for disk in self.guest.disks]], [])
+
+    def stop_guest(self, host=None):
+        self.guest.console.expect_reset()
+        (host or self.a).api.post("/v1/vms/g1/stop")
+
+
+class BackupTest(BackupCase):
+    # The guest writes all the time: a block that is older or newer than the others shows.
+    def test_chain_of_a_running_guest_is_of_one_moment_each(self):
+        one = Disk("one", format="qcow2", area=4, rate=16, data=4)
+        raw = Disk("raw", area=4, rate=16, data=2)
+        two = Disk("two", format="qcow2", shared=True, area=2, rate=8)
+        self.start(one, raw, two)
+        full = self.backup()
+        self.assertEqual([(disk["id"], disk["mode"], disk["why_full"], disk["has_bitmap"])
+                          for disk in full["disks"]],
+                         [("one", "full", "", True), ("raw", "full", "", False),
+                          ("two", "full", "", True)])
+        self.assertEqual((full["parent"], full["quiesced"]), (None, "not-frozen"))
+        self.assertEqual(self.names(), [full["id"]])
+        self.assertEqual(sorted(os.listdir(self.place / full["id"])),
+                         ["manifest.json", "one.qcow2", "raw.qcow2", "two.qcow2"])
+        self.guest.assert_runs_on(self.a)
+        self.assert_nothing_left()
+        self.assertEqual(self.bitmaps(), {"one": [full["id"]], "raw": [], "two": [full["id"]]})
+        old = [disk.assert_stamps(self.image(full, disk), "qcow2")
+               for disk in self.guest.disks]
+
+        self.guest.console.wait_disk_sweeps(2, host="a")
+        next_ = self.backup(mode="incremental")
+        self.assertEqual([(disk["id"], disk["mode"]) for disk in next_["disks"]],
+                         [("one", "incremental"), ("raw", "full"), ("two", "incremental")])
+        self.assertIn("raw", next_["disks"][1]["why_full"])
+        self.assertEqual(next_["parent"], full["id"])
+        self.assertEqual(self.bitmaps(), {"one": [next_["id"]], "raw": [], "two": [next_["id"]]})
+        new = [disk.assert_stamps(self.image(next_, disk), "qcow2") for disk in self.guest.disks]
+        for before, after in zip(old, new):
+            self.assertLess(before[0], after[0])
+        # What has not changed is not copied again.
+        self.assertLess(self.image(next_, one).stat().st_size, 6 * MIB)
+        manifest = json.loads((self.place / next_["id"] / "manifest.json").read_text())
+        self.assertEqual((manifest["id"], manifest["parent"], manifest["uuid"], manifest["vm"]),
+                         (next_["id"], full["id"], self.guest.uuid, "g1"))
+        self.assertEqual(manifest["definition"]["name"], "g1")
+
+        # Of a guest that stands still, the last one is the disk itself.
+        self.a.api.post("/v1/vms/g1/pause")
+        last = self.backup(mode="incremental", fallback="full")
+        self.stop_guest()
+        for disk in self.guest.disks:
+            assert_same_image(disk.path, self.image(last, disk), disk.format, "qcow2")
+
+        # What the image has noted outlives its QEMU.
+        self.guest.start(self.a)
+        self.assertEqual(self.bitmaps()["one"], [last["id"]])
+        again = self.backup(mode="incremental", disks=["two", "one"], fallback="refuse",
+                            compress=True)
+        self.assertEqual([disk["mode"] for disk in again["disks"]], ["incremental"] * 2)
+        for disk in (one, two):
+            disk.assert_stamps(self.image(again, disk), "qcow2")
+        self.guest.console.assert_disks_right()
+
+    def wait_gone(self):
+        self.eventually("an empty target", lambda: self.names() == [])
+
+    # QEMU copies on while its coordinator is away; what is cancelled or fails leaves nothing.
+    def test_restart_cancel_and_stop_in_the_middle(self):
+        disk = Disk("one", format="qcow2", area=2, rate=8, data=8)
+        self.start(disk)
+        first = self.backup()
+        job = self.begin(bandwidth_bytes_per_s=4 * MIB)
+        self.wait_copying(job)
+        self.a.kill9()
+        self.a.start()
+        backup = self.wait_end(job)
+        disk.assert_stamps(self.image(backup, disk), "qcow2")
+        self.assert_nothing_left()
+        self.assertEqual(self.bitmaps(), {"one": [job]})
+
+        # What is asked of the VM meanwhile: its guest goes on as one wants, its disks stay.
+        job = self.begin(bandwidth_bytes_per_s=SLOW)
+        self.wait_copying(job)
+        self.assertEqual(self.names(), sorted([f".{job}.migrd-backup", first["id"], backup["id"]]))
+        self.a.api.post("/v1/vms/g1/pause")
+        self.a.api.post("/v1/vms/g1/resume")
+        target = {"type": "file", "directory": str(self.place)}
+        for path, body in (("backup", {"target": target}), ("refresh", {}),
+                           ("save", {"file": str(self.a.saved / "f")}),
+                           ("devices", {"type": "disk", "id": "x", "path": str(self.place / "x"),
+                                        "format": "raw"})):
+            with self.assertRaises(ApiError) as refused:
+                self.a.api.post(f"/v1/vms/g1/{path}", body)
+            self.assertEqual(refused.exception.status, 409)
+            self.assertIn(job, str(refused.exception))
+        cancelled = self.a.migrctl("vm-backup", "cancel", job).stdout
+        self.assertIn("cancelled", cancelled)
+        self.assertEqual(self.job(job)["error"]["detail"], "cancelled on request")
+        self.assert_nothing_left()
+        self.assertEqual(self.names(), sorted([first["id"], backup["id"]]))
+        self.assertEqual(self.bitmaps(), {"one": [backup["id"]]})
+        self.assert_api_error(409, "too-late", self.a.api.post, f"/v1/backups/{job}/cancel")
+
+        # A backup that failed has cost nothing, and one whose QEMU is killed costs the bitmap alone.
+        disk.assert_stamps(self.image(self.backup(mode="incremental", fallback="refuse"), disk),
+                           "qcow2")
+        self.stop_guest()
+        self.guest.start(self.a)
+        before = self.names()
+        job = self.begin(bandwidth_bytes_per_s=SLOW)
+        self.wait_copying(job)
+        self.guest.console.expect_reset()
+        os.kill(self.guest.vm(self.a)["pid"], signal.SIGKILL)
+        self.assertIn("has ended", self.wait_end(job, "failed")["error"]["detail"])
+        self.assertEqual(self.names(), before)
+        self.guest.start(self.a)
+        refused = self.wait_end(self.begin(mode="incremental", fallback="refuse"), "failed")
+        self.assertEqual(refused["error"]["code"], "conflict")
+        self.assertIn("was not closed as it must be", refused["error"]["detail"])
+        full = self.backup(mode="incremental")
+        self.assertEqual([disk["mode"] for disk in full["disks"]], ["full"])
+        self.assertIn("was not closed as it must be", full["disks"][0]["why_full"])
+        self.assertEqual(self.bitmaps(), {"one": [full["id"]]})
+
+    def test_what_is_refused(self):
+        disk = Disk("one", mib=8, area=2, rate=4)
+        self.start(disk)
+        refuse = self.assert_api_error
+        refuse(404, "not-found", self.begin, disks=["one", "two"])
+        refuse(400, "invalid", self.begin, mode="most")
+        self.place = self.a.images
+        refuse(409, "conflict", self.begin)
+        self.place = self.a.backups / "none"
+        refuse(409, "conflict", self.begin)
+        self.place = self.a.backups
+        refuse(404, "not-found", self.a.api.get, "/v1/backups/none")
+        failed = self.wait_end(self.begin(mode="incremental", fallback="refuse"), "failed")
+        self.assertIn("raw", failed["error"]["detail"])
+        failed = self.wait_end(self.begin(quiesce="require"), "failed")
+        self.assertIn("agent", failed["error"]["detail"])
+        self.assertEqual(self.names(), [])
+        self.stop_guest()
+        refuse(409, "conflict", self.begin)
