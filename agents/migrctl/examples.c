@@ -15,6 +15,7 @@ static const struct {
 	{ "vm", "list",
 	  E("vm list") E("vm list -o wide") E("vm list --all-hosts") E("vm list -o name") },
 	{ "vm", "show", E("vm show vm1") E("vm show vm1 -o yaml") },
+	{ "vm", "top", E("vm top") E("vm top -n 1 --sort disk") E("vm top vm1 -n 1 -o json") },
 	{ "vm", "find",
 	  E("vm find vm1") E("vm find tier=web")
 		  E("vm find 01890a5d-ac96-774b-bcce-b302099a8057") },

@@ -27,6 +27,7 @@
 #include "agents/migrctl/cmd_refresh.h"
 #include "agents/migrctl/cmd_rename.h"
 #include "agents/migrctl/cmd_save.h"
+#include "agents/migrctl/cmd_top.h"
 #include "agents/migrctl/cmd_vm.h"
 #include "agents/migrctl/cmd_wait.h"
 #include "agents/migrctl/cmd_webhook.h"
@@ -111,6 +112,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_create,
 	&cmd_vm_list,
 	&cmd_vm_show,
+	&cmd_vm_top,
 	&cmd_vm_find,
 	&cmd_vm_start,
 	&cmd_vm_stop,

@@ -187,6 +187,9 @@ bool api_policy_is_known(const struct api *api, const char *name, struct faults 
 /* console.c */
 void api_vm_console(struct http_request *req, void *data);
 
+/* stats.c */
+void api_vm_stats(struct http_request *req, void *data);
+void api_stats_list(struct http_request *req, void *data);
 /* agent.c */
 void api_vm_agent(struct http_request *req, void *data);
 /* monitor.c */

@@ -25,6 +25,7 @@ static const struct {
 	{ "peers", "The other hosts, as this one knows them" },
 	{ "capacity", "Room of this host and its peers" },
 	{ "vms", "VMs of this host: definition, life, devices, guest agent, saves" },
+	{ "stats", "What guests use of this host" },
 	{ "policies", "How moves are steered" },
 	{ "moves", "Moves of guests to other hosts" },
 	{ "queue", "Moves that wait for their turn" },

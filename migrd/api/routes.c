@@ -29,6 +29,7 @@
 #include "wire/vm_request.h"
 #include "wire/webhook.h"
 #include "wire/vmbackup_request.h"
+#include "wire/vm_stats.h"
 
 #define V HTTP_ROLE_VIEWER
 #define O HTTP_ROLE_OPERATOR
@@ -100,6 +101,7 @@ static const struct http_query_key vms_query[] = {
 	FIELDS,
 	{ 0 }
 };
+static const struct http_query_key stats_query[] = { PAGE, FIELDS, { 0 } };
 static const struct http_query_key peer_capacity_query[] = {
 	{ "after", HTTP_QUERY_TEXT, .help = "`next' of the page before." }, { 0 }
 };
@@ -297,6 +299,8 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/vms/{name}/console", O, api_vm_console,
 	  .summary = "Its console: a WebSocket, for one user at a time; else who has it",
 	  .query = console_query, .reply = vm_console_fields, .status = 101 },
+	{ "GET", "/v1/vms/{name}/stats", V, api_vm_stats,
+	  .summary = "What it uses of CPU, memory, disks and network", .reply = vm_stats_fields },
 	{ "GET", "/v1/vms/{name}/devices", V, api_devices_list,
 	  .summary = "Its devices, with their places", .reply = vm_device_fields,
 	  .query = fields_query, .is_list = true },
@@ -338,6 +342,9 @@ const struct http_route api_routes[] = {
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
 	  .other_reply = move_cancel_fields, .status = 202, .query = api_try_query },
+	{ "GET", "/v1/stats", V, api_stats_list,
+	  .summary = "What each VM of this host uses of CPU, memory, disks and network",
+	  .query = stats_query, .reply = vm_stats_fields, .is_list = true },
 	{ "GET", "/v1/policies", V, api_policies_list,
 	  .summary = "Policies of moves: built in, then by name", .reply = policy_reply_fields,
 	  .query = fields_query, .is_list = true },

@@ -16,7 +16,7 @@ static bool is_of(const char *qdev, const char *id)
 	return strncmp(qdev, id, len) == 0 && (qdev[len] == '\0' || qdev[len] == '/');
 }
 
-static const char *drive_of(const struct vm_def *def, const char *qdev)
+const char *disk_limits_drive(const struct vm_def *def, const char *qdev)
 {
 	for (size_t i = 0; i < def->disk_count; i++) {
 		if (is_of(qdev, def->disks[i].id))
@@ -47,7 +47,7 @@ bool disk_limits_check(struct json_object *blocks, const struct vm_def *def, str
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *block = json_object_array_get_idx(blocks, i);
 		const char *qdev = json_get_str(block, "qdev"), *limit = limit_of(block);
-		const char *id = qdev && limit ? drive_of(def, qdev) : NULL;
+		const char *id = qdev && limit ? disk_limits_drive(def, qdev) : NULL;
 
 		if (id)
 			return err_set(

@@ -11,6 +11,10 @@
 
 #include "wire/vm_def.h"
 
+/* The id of the disk or CD drive of DEF whose device is QDEV
+ * ("/machine/peripheral/ID/virtio-backend" or "ID"); NULL: it is none of them. */
+const char *disk_limits_drive(const struct vm_def *def, const char *qdev);
+
 /* True: no disk or CD drive of DEF is limited; else CONFLICT, naming the first that is.
  * Drives of extra_args are not looked at: their limits are in the arguments. */
 bool disk_limits_check(struct json_object *blocks, const struct vm_def *def, struct err *err);

@@ -6,6 +6,7 @@
 #include "vm/announce.h"
 #include "vm/devices_priv.h"
 #include "vm/dirty.h"
+#include "vm/stats.h"
 #include "vm/still.h"
 
 static const struct vm_part parts[] = {
@@ -49,6 +50,12 @@ static const struct vm_part parts[] = {
 		.qemu_gone = vm_dirty_gone,
 		.let_go = vm_dirty_let_go,
 		.fini = vm_dirty_fini,
+	},
+	{
+		.name = "stats",
+		.qemu_gone = vm_stats_gone,
+		.let_go = vm_stats_let_go,
+		.fini = vm_stats_fini,
 	},
 	{
 		.name = "still",

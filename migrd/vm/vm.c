@@ -53,6 +53,7 @@ struct vms *vms_new(const struct vms_env *env)
 	vms->env.qemu.programs = xnew(struct programs);
 	vms->net = worker_new(env->qemu.loop, "net", 1);
 	vms->files = worker_new(env->qemu.loop, "files", 1);
+	vms->stats = worker_new(env->qemu.loop, "stats", 1);
 	vms->owed = loop_timer_new(env->qemu.loop, write_owed, vms);
 	return vms;
 }
@@ -105,6 +106,7 @@ void vms_clear(struct vms *vms)
 	}
 	worker_free(TAKE_PTR(vms->net));
 	worker_free(TAKE_PTR(vms->files));
+	worker_free(TAKE_PTR(vms->stats));
 }
 
 void vms_free(struct vms *vms)

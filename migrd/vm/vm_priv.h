@@ -18,6 +18,7 @@ struct vm_agent;
 struct vm_entry;
 struct vm_detach;
 struct vm_medium;
+struct vm_stats_kept;
 
 TAILQ_HEAD(vm_entries, vm_entry);
 
@@ -59,6 +60,7 @@ struct vm {
 	void *launched_data;
 	struct vm_dirty dirty;        /* the last sample of its QEMU */
 	struct vm_sampling *sampling; /* NULL: none is being taken */
+	struct vm_stats_kept *stats;  /* NULL: nobody has asked for them */
 	struct vm_kept kept;
 	char leaving_name[ID_NAME_SIZE]; /* vm/rename.h: that it had until its record is on disk; ""
 					  */
@@ -76,6 +78,7 @@ struct vms {
 	size_t promise_count;
 	struct worker *net; /* changes the host's network, in order */
 	struct worker *files; /* makes what a guest needs in the host's storage */
+	struct worker *stats; /* reads what the kernel has counted */
 	struct vm *list;
 	unsigned leaving;        /* VMs with a leaving_name */
 	void *by_name, *by_uuid; /* trees of search.h, of vm.row.name and vm.row.uuid */

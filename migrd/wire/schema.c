@@ -33,6 +33,7 @@
 #include "wire/webhook.h"
 #include "wire/vmbackup_reply.h"
 #include "wire/vmbackup_request.h"
+#include "wire/vm_stats.h"
 
 static const struct {
 	const char *name;
@@ -152,6 +153,8 @@ static const struct {
 	  "An item of GET /v1/vms." },
 	{ "vm-reply", vm_reply_fields, JSON_SCHEMA_REPLY, "VM",
 	  "The answer of GET /v1/vms/{name} and of what changes a VM." },
+	{ "vm-stats", vm_stats_fields, JSON_SCHEMA_REPLY, "What a VM uses",
+	  "The answer of GET /v1/vms/{name}/stats, and an item of GET /v1/stats." },
 	{ "vm-device", vm_device_fields, JSON_SCHEMA_REPLY, "Device",
 	  "An item of GET /v1/vms/{name}/devices." },
 	{ "adopt-reply", adopt_reply_fields, JSON_SCHEMA_REPLY, "What would be adopted",

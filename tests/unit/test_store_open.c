@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 17");
-	assert_refused_untouched("was written by a newer migrd (schema 17, this one knows 16)");
+	exec_sql("PRAGMA user_version = 18");
+	assert_refused_untouched("was written by a newer migrd (schema 18, this one knows 17)");
 }
 END_TEST
 
