@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/net_prefix.h"
 #include "http/internal.h"
+#include "tls/chain.h"
 
 /* A dead host's idle connections go after about a minute and a half. */
 #define KEEPALIVE_IDLE_S     60
@@ -219,6 +220,7 @@ void http_conn_notify(void *cls, struct MHD_Connection *connection, void **socke
 			http_conn_request_complete(conn);
 			leave_place(conn);
 			tls_live_unref(conn->tls);
+			tls_chain_free(conn->chain);
 		}
 		free(conn);
 		return;

@@ -236,6 +236,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_config 
 	http_noise_init(server);
 	server->reaper = loop_timer_new(loop, http_reaper_run, server);
 	server->heartbeat = loop_timer_new(loop, http_heartbeat_run, server);
+	server->judge = loop_timer_new(loop, http_judge_run, server);
 	server->pace = loop_timer_new(loop, on_pace, server);
 	server->gone_later = loop_timer_new(loop, on_gone_later, server);
 	if (open_wake(server, err) && start_tls(server, config, err) &&
@@ -253,8 +254,10 @@ void http_server_set_tls(struct http_server *server, struct tls_live *tls)
 	pthread_mutex_lock(&server->lock);
 	old = server->tls;
 	server->tls = tls_live_ref(tls);
+	server->tls_no++;
 	pthread_mutex_unlock(&server->lock);
 	tls_live_unref(old);
+	loop_timer_start(server->judge, 0);
 }
 
 uint16_t http_server_port(const struct http_server *server)
@@ -329,6 +332,7 @@ void http_server_free(struct http_server *server)
 	http_noise_fini(server);
 	loop_timer_free(server->reaper);
 	loop_timer_free(server->heartbeat);
+	loop_timer_free(server->judge);
 	loop_timer_free(server->pace);
 	loop_timer_free(server->gone_later);
 	loop_watch_free(server->wake_watch);

@@ -95,7 +95,7 @@ struct http_server;
 struct http_server *http_server_new(struct loop *loop, const struct http_config *config,
 				    struct err *err);
 /* New connections use TLS from now on.  Open ones stay; at the next request of each, its
- * certificate is checked by the new authorities. */
+ * certificate is checked by the new authorities, and that of a stream or WebSocket soon. */
 void http_server_set_tls(struct http_server *server, struct tls_live *tls);
 uint16_t http_server_port(const struct http_server *server);
 /* Stops listening, answers what is outstanding with 503, ends streams (their

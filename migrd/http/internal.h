@@ -71,7 +71,9 @@ struct http_conn {
 	/* under server->lock */
 	bool is_incomplete;
 	struct tls_live *tls; /* this verified its certificate; NULL if local */
-	int64_t ends_s;       /* when its certificate expires */
+	int64_t ends_s;       /* when its certificate expires; 0: it is not trusted any more */
+	struct tls_chain *chain; /* what it has shown; NULL: nothing */
+	uint64_t judged_no;      /* server->tls_no of the last time */
 	uint64_t deadline_ms;
 	TAILQ_ENTRY(http_conn) link;
 	enum http_share share;
@@ -201,7 +203,7 @@ struct http_server {
 	uint32_t deadline_ms, heartbeat_ms;
 	int wake_fd; /* eventfd: the library's threads call the loop */
 	struct loop_watch *wake_watch;
-	struct loop_timer *reaper, *heartbeat;
+	struct loop_timer *reaper, *heartbeat, *judge;
 	struct loop_timer *pace; /* for requests that wait for credit */
 	struct http_request_list gone; /* the loop alone: to be freed (http_gone_free()) */
 	struct loop_timer *gone_later; /* frees those that were answered outside of a turn */
@@ -212,6 +214,7 @@ struct http_server {
 	pthread_cond_t exchange_ended; /* with count_lock */
 	unsigned exchange_count;       /* under it */
 	struct tls_live *tls; /* of new connections */
+	uint64_t tls_no;      /* so often it was set */
 	struct http_inbox inbox;
 	struct http_request_list held;
 	struct http_request_list answered; /* in this turn, and not sent yet; the loop's alone */
@@ -380,8 +383,20 @@ void http_websocket_exchange_ended(struct http_exchange *ex);
 void http_websockets_run(struct http_server *server);
 /* Loop: asks the clients whether they are there; false: there are none. */
 bool http_websockets_heartbeat(struct http_server *server);
+/* The connection of the one after *WS (NULL: of the first), which becomes *WS; NULL: there are no
+ * more. */
+struct http_conn *http_websocket_next_conn(struct http_server *server, struct http_websocket **ws);
 /* Loop: ends all, without a goodbye. */
 void http_websockets_end_all(struct http_server *server);
+
+/* ---- http/judge.c ------------------------------------------------------- */
+
+/* Loop, the timer's callback: looks at the certificates of streams and WebSockets by the
+ * authorities that are set now. */
+void http_judge_run(void *data);
+/* Loop: a stream or WebSocket has begun, whose certificate may have been looked at before a reload
+ * that is over.  The lock is held. */
+void http_judge_new(const struct http_conn *conn);
 
 /* ---- for tests --------------------------------------------------------- */
 

@@ -135,6 +135,7 @@ struct http_stream *http_stream_begin(struct http_request *req, loop_fn *closed,
 	stream = stream_new(req, closed, data);
 	pthread_mutex_lock(&server->lock);
 	TAILQ_INSERT_TAIL(&server->streams, stream, link);
+	http_judge_new(stream->conn);
 	pthread_mutex_unlock(&server->lock);
 	if (!loop_timer_is_active(server->heartbeat))
 		loop_timer_start(server->heartbeat, server->heartbeat_ms);

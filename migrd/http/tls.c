@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/internal.h"
+#include "tls/chain.h"
 #include "tls/identity.h"
 
 static const struct {
@@ -141,6 +142,17 @@ static bool change_share(struct http_conn *conn, gnutls_session_t session)
 	return is_in;
 }
 
+/* Judged by the authorities of its handshake, which may be older than those that are set now. */
+static void keep_chain(struct http_conn *conn, gnutls_session_t session)
+{
+	struct tls_chain *chain = tls_chain_of_peer(session);
+
+	pthread_mutex_lock(&conn->server->lock);
+	conn->chain = chain;
+	conn->judged_no = conn->tls == conn->server->tls ? conn->server->tls_no : 0;
+	pthread_mutex_unlock(&conn->server->lock);
+}
+
 /* A function of our own instead of gnutls_session_set_verify_cert(), because the
  * library closes after a failed handshake without a word: the alert lets the
  * other side say what was wrong with its certificate.  The handshake of a refused
@@ -153,6 +165,7 @@ static int verify(gnutls_session_t session)
 	if (status == 0) {
 		conn->is_verified = true;
 		set_end(conn, tls_peer_ends_s(session));
+		keep_chain(conn, session);
 		return change_share(conn, session) ? 0 : GNUTLS_E_USER_ERROR;
 	}
 	log_refused(conn, status);

@@ -410,8 +410,19 @@ void http_websockets_run(struct http_server *server)
 			continue;
 		}
 		ws->watch = loop_watch_new(server->loop, ws->fd, on_io, ws);
+		pthread_mutex_lock(&server->lock);
+		http_judge_new(ws->conn);
+		pthread_mutex_unlock(&server->lock);
 		on_io(ws, ws->early.len ? LOOP_READ : 0);
 	}
+}
+
+struct http_conn *http_websocket_next_conn(struct http_server *server, struct http_websocket **ws)
+{
+	*ws = *ws ? TAILQ_NEXT(*ws, link) : TAILQ_FIRST(&server->websockets);
+	while (*ws && !(*ws)->watch)
+		*ws = TAILQ_NEXT(*ws, link);
+	return *ws ? (*ws)->conn : NULL;
 }
 
 static bool has_expired(const struct http_websocket *ws)
@@ -430,7 +441,9 @@ bool http_websockets_heartbeat(struct http_server *server)
 		if (has_expired(ws)) {
 			tell_closed(ws);
 			http_websocket_close(ws, HTTP_WEBSOCKET_POLICY,
-					     "the certificate has expired");
+					     ws->conn->ends_s ? "the certificate has expired"
+							      : "the certificate is not trusted "
+								"any more");
 		} else if (!wslay_event_want_write(ws->frames)) {
 			/* What waits to be sent finds out as well whether the client is there. */
 			queue(ws, WSLAY_PING, "", 0);

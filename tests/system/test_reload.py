@@ -10,7 +10,8 @@ import socket
 import subprocess
 
 from lib import settings
-from lib.api import ApiError
+from lib.api import Api, ApiError
+from lib.websocket import Closed, WebSocket
 from lib.world import SystemTest
 
 HELD = 128 * 1024           # bytes/s
@@ -104,6 +105,52 @@ class ReloadTest(SystemTest):
         self.assertFalse(self.reload(self.a)["ok"])
         self.assertEqual(self.served(self.a), old)
         (self.a.dir / "host.pem").write_bytes(kept)
+
+    def user_context(self, pki, name):
+        self.pki("user", name, "--role", "operator", "--dir", pki)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(f"{pki}/ca.pem")
+        context.load_cert_chain(f"{pki}/users/{name}.pem", f"{pki}/users/{name}.key")
+        return context
+
+    def pki(self, *args):
+        subprocess.run([settings.program("migrctl"), "pki", *map(str, args)], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def test_user_of_an_authority_that_is_gone_is_sent_away(self):
+        """Also from a console and a stream of events, which make no further request."""
+        guest = self.world.guest("g1", area=0, rate=0, memory_mib=32)
+        guest.definition["serial"] = {"type": "console"}
+        guest.create(self.a)
+        self.a.api.post("/v1/vms/g1/start")
+        place = (self.a.address, self.a.api_port)
+        context = self.user_context(self.world.dir / "h", "op")
+        console = WebSocket(context.wrap_socket(socket.create_connection(place)),
+                            "/v1/vms/g1/console")
+        self.addCleanup(console.close)
+        console.recv(1)
+        other = self.world.dir / "other"
+        names = ("ca.pem", "host.pem", "host-key.pem")
+        kept = {name: (self.a.dir / name).read_bytes() for name in names}
+        self.pki("init", "--dir", other)
+        self.pki("host", "a=127.0.0.1:1:2", "--dir", other)
+        with Api.with_certificate(*place, context).events(20) as events:
+            self.assertTrue(self.reload(self.a)["ok"])  # nothing is new: they stay
+            console.recv(1)
+            for name in names:
+                (self.a.dir / name).write_bytes((other / "a" / name).read_bytes())
+            self.assertTrue(self.reload(self.a)["ok"])
+            with self.assertRaises(Closed) as closed:
+                while True:
+                    console.recv(1)
+            self.assertEqual(closed.exception.code, 1008)
+            self.assertIn("not trusted any more", closed.exception.reason)
+            for _ in events:
+                pass
+        for name in names:
+            (self.a.dir / name).write_bytes(kept[name])
+        self.assertTrue(self.reload(self.a)["ok"])
 
     def test_what_cannot_change_is_named_and_peers_and_level_do(self):
         self.a.write_config(log={"level": "info"}, qemu={"start_timeout_ms": 20000})
