@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "agents/lib/client_websocket.h"
 #include "agents/migrctl/migrctl.h"
+#include "agents/migrctl/moved.h"
+#include "agents/migrctl/signals.h"
 #include "base/mem.h"
 
 /* Ctrl-], as of telnet(1) and virsh(1). */
@@ -20,19 +23,21 @@ struct console_values {
 
 struct session {
 	struct client_websocket *ws;
+	int signals;
 	bool is_terminal, has_input, is_left, is_output_broken;
 	struct termios before; /* of the terminal */
 };
 
 /* ---- the terminal ----------------------------------------------------- */
 
+/* One that another program has in the foreground is left alone until it is ours again. */
 static void enter(struct session *session)
 {
 	struct termios raw;
 
-	session->has_input = true;
+	session->signals = signals_hold();
 	session->is_terminal = tcgetattr(STDIN_FILENO, &session->before) == 0;
-	if (!session->is_terminal)
+	if (!session->is_terminal || tcgetpgrp(STDIN_FILENO) != getpgrp())
 		return;
 	raw = session->before;
 	cfmakeraw(&raw);
@@ -41,8 +46,24 @@ static void enter(struct session *session)
 
 static void leave(const struct session *session)
 {
-	if (session->is_terminal)
+	if (session->is_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp())
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &session->before);
+	signals_let_go(session->signals);
+}
+
+/* Who stops us, or ends us, finds the terminal as it was. */
+static void take_signal(struct session *session)
+{
+	int signal = signals_take(session->signals);
+
+	if (signal == 0)
+		return;
+	leave(session);
+	if (signal == SIGTSTP)
+		raise(SIGSTOP);
+	else if (signal != SIGCONT)
+		signals_end_by(signal);
+	enter(session);
 }
 
 static void print(void *data, const void *bytes, size_t len)
@@ -94,12 +115,56 @@ static bool serve(struct session *session, struct err *err)
 			{ client_websocket_fd(session->ws), client_websocket_events(session->ws),
 			  0 },
 			{ wants_input(session) ? STDIN_FILENO : -1, POLLIN, 0 },
+			{ session->signals, POLLIN, 0 },
 		};
 
 		if (session->is_left || session->is_output_broken)
 			return true;
-		if (poll(fds, ARRAY_LEN(fds), -1) > 0 && fds[1].revents)
+		if (poll(fds, ARRAY_LEN(fds), -1) <= 0)
+			continue;
+		if (fds[2].revents)
+			take_signal(session);
+		if (fds[1].revents)
 			take_input(session);
+	}
+	return false;
+}
+
+/* CANCELLED: the server has ended it. */
+static bool use_console(struct session *session, struct client *client, const char *path,
+			struct err *err)
+{
+	bool ok;
+
+	session->ws = client_websocket_open(client, path, print, session, err);
+	if (!session->ws)
+		return false;
+	enter(session);
+	ok = serve(session, err);
+	leave(session);
+	client_websocket_free(session->ws);
+	return ok;
+}
+
+/* Goes where the guest goes.  ERR has why the last one has ended. */
+static bool follow(struct cli_call *call, struct session *session, struct client **client,
+		   struct err *err)
+{
+	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "/console");
+	char host[ID_NAME_SIZE];
+	struct client *next;
+	struct err why;
+
+	while (err->code == ERR_CANCELLED) {
+		next = moved_client(call, *client, call->words[0], host, &why);
+		if (!next)
+			return why.code == ERR_NOT_FOUND ? false
+							 : err_set(err, why.code, "%s", why.msg);
+		client_free(*client);
+		*client = next;
+		fprintf(stderr, "The guest has moved to host '%s'.\n", host);
+		if (use_console(session, *client, path, err))
+			return true;
 	}
 	return false;
 }
@@ -111,21 +176,13 @@ static bool run_console(struct cli_call *call, struct err *err)
 	CLEANUP(free_charp)
 	char *path = client_path("/v1/vms/", call->words[0],
 				 values->take ? "/console?take=true" : "/console");
-	struct session session = { 0 };
-	bool ok;
+	struct session session = { .has_input = true };
 
 	if (!client)
 		return false;
-	session.ws = client_websocket_open(client, path, print, &session, err);
-	if (!session.ws)
-		return false;
 	if (isatty(STDIN_FILENO))
 		fprintf(stderr, "The console of %s; Ctrl-] leaves it.\n", call->words[0]);
-	enter(&session);
-	ok = serve(&session, err);
-	leave(&session);
-	client_websocket_free(session.ws);
-	return ok;
+	return use_console(&session, client, path, err) || follow(call, &session, &client, err);
 }
 
 static const struct cli_option console_options[] = {
@@ -148,7 +205,8 @@ const struct cli_command cmd_vm_console = {
 	.values_size = sizeof(struct console_values),
 	.summary = "use the console of a guest; Ctrl-] leaves it",
 	.details = "One user at a time has it.  What the guest writes while nobody is there is\n"
-		   "lost.  It ends when the guest moves: open it again on its new host.  The\n"
-		   "definition of the VM needs \"serial\": {\"type\": \"console\"}.\n",
+		   "lost.  It follows a guest that moves to its new host, with the same\n"
+		   "certificate.  The definition of the VM needs\n"
+		   "\"serial\": {\"type\": \"console\"}.\n",
 	.run = run_console,
 };

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Users at the console of a guest, by migrctl and by a WebSocket."""
+import os
 import re
 import select
+import signal
 import socket
 import subprocess
+import termios
 import time
 
-from lib import settings
+from lib import procs, settings
 from lib.linux import LinuxGuest
 from lib.long_form import only_full
+from lib.terminal import Terminal
 from lib.world import SystemTest
 
 LINE = re.compile(rb"T[0-9a-f]{8} S[0-9a-f]{8} E00000000\r?\n")
@@ -34,6 +38,12 @@ class Console:
             self.text += data
         self.text = self.text[found.end():]
         return found
+
+    def drop(self):
+        """What has come up to now."""
+        while select.select([self.process.stdout], [], [], 0)[0]:
+            os.read(self.process.stdout.fileno(), 65536)
+        self.text = b""
 
     def send(self, text):
         self.process.stdin.write(text)
@@ -76,7 +86,8 @@ class VmConsoleTest(SystemTest):
 
         move = self.world.begin_move(self.world.guests["g1"], self.a, self.b)
         self.world.wait_state(self.a, move["id"], "done")
-        self.assertIn("the guest has moved", second.end()[1])
+        # Who has no certificate cannot follow it.
+        self.assertIn("the guest is on host 'b' now", second.end()[1])
         there = self.open(self.b)
         there.wait(LINE)
         there.leave()
@@ -137,8 +148,38 @@ class VmConsoleTest(SystemTest):
             self.addCleanup(console.leave)
             if role == "operator":
                 console.wait(LINE)
+                self.assert_followed(console)
             else:
                 self.assertIn("viewer", console.end()[1])
+
+    def assert_followed(self, console):
+        move = self.world.begin_move(self.world.guests["g1"], self.a, self.b)
+        self.world.wait_state(self.a, move["id"], "done")
+        self.assertIn(b"has moved to host 'b'", console.process.stderr.readline())
+        self.eventually("it is there", lambda: self.b.api.get("/v1/vms/g1/console")
+                        == {"user": "operator"})
+        console.drop()
+        console.wait(LINE)
+
+    def test_terminal_is_as_it_was_whoever_stops_or_ends_it(self):
+        self.console_guest()
+        with Terminal([settings.program("migrctl"), "--socket", self.a.socket, "vm", "console",
+                       "g1"], {}) as terminal:
+            def has_echo():
+                return bool(termios.tcgetattr(terminal.fd)[3] & termios.ECHO)
+
+            pid = terminal.process.pid
+            terminal.wait("E00000000")
+            self.assertFalse(has_echo())
+            os.kill(pid, signal.SIGTSTP)
+            self.eventually("it is stopped", lambda: procs.read_stat(pid)["state"] == "T")
+            self.assertTrue(has_echo())
+            os.kill(pid, signal.SIGCONT)
+            self.eventually("it goes on", lambda: not has_echo())
+            terminal.wait("E00000000")
+            os.kill(pid, signal.SIGTERM)
+            self.assertEqual(terminal.exit_code(), -signal.SIGTERM)
+            self.assertTrue(has_echo())
 
     @only_full
     def test_shell_of_a_linux_guest(self):
