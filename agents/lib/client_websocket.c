@@ -25,7 +25,7 @@ struct client_websocket {
 	void *data;
 	struct strbuf early; /* came with the answer's header */
 	char goodbye[128];
-	bool has_goodbye;
+	bool has_goodbye, is_paused;
 	CURLcode failure;
 };
 
@@ -60,6 +60,8 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *buf, size_t len,
 
 	(void)frames;
 	(void)flags;
+	if (ws->is_paused)
+		return failed(ws, CURLE_AGAIN);
 	if (ws->early.len)
 		return take_early(ws, buf, len);
 	code = curl_easy_recv(ws->exchange.curl, buf, len, &n);
@@ -306,8 +308,13 @@ int client_websocket_fd(const struct client_websocket *ws)
 
 short client_websocket_events(const struct client_websocket *ws)
 {
-	return (short)((wslay_event_want_read(ws->frames) ? POLLIN : 0) |
+	return (short)((wslay_event_want_read(ws->frames) && !ws->is_paused ? POLLIN : 0) |
 		       (wslay_event_want_write(ws->frames) ? POLLOUT : 0));
+}
+
+void client_websocket_pause(struct client_websocket *ws, bool paused)
+{
+	ws->is_paused = paused;
 }
 
 void client_websocket_send(struct client_websocket *ws, const void *bytes, size_t len)

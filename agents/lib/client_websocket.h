@@ -25,6 +25,9 @@ void client_websocket_free(struct client_websocket *ws);
 int client_websocket_fd(const struct client_websocket *ws);
 /* POLLIN and POLLOUT. */
 short client_websocket_events(const struct client_websocket *ws);
+/* While PAUSED nothing more is received than the message that has begun to come; may be called
+ * within the callback. */
+void client_websocket_pause(struct client_websocket *ws, bool paused);
 void client_websocket_send(struct client_websocket *ws, const void *bytes, size_t len);
 /* Sends and receives what can be at once.  False: it has ended; *err tells why: CANCELLED with the
  * server's words, if it has said goodbye, else UNAVAILABLE. */

@@ -49,6 +49,7 @@ static const struct {
 	{ "vm", "set-policy", E("vm set-policy vm1 patient") E("vm set-policy vm1") },
 	{ "vm", "place", E("vm place vm1") },
 	{ "vm", "console", E("vm console vm1") },
+	{ "vm", "vnc", E("vm vnc vm1 --viewer vncviewer") E("vm vnc vm1 --port 5901") },
 	{ "vm", "qmp", E("vm qmp vm1 query-status") },
 	{ "vm", "hmp", E("vm hmp vm1 \"info block\"") },
 	{ "vm", "monitor", E("vm monitor vm1") },

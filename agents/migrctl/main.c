@@ -32,6 +32,7 @@
 #include "agents/migrctl/cmd_wait.h"
 #include "agents/migrctl/cmd_webhook.h"
 #include "agents/migrctl/cmd_vmbackup.h"
+#include "agents/migrctl/cmd_vnc.h"
 #include "agents/migrctl/complete.h"
 #include "agents/migrctl/error_page.h"
 #include "agents/migrctl/examples.h"
@@ -141,6 +142,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_hmp,
 	&cmd_vm_monitor,
 	&cmd_vm_console,
+	&cmd_vm_vnc,
 	&cmd_move_start,
 	&cmd_move_list,
 	&cmd_move_show,

@@ -186,6 +186,7 @@ void api_policy_delete(struct http_request *req, void *data);
 bool api_policy_is_known(const struct api *api, const char *name, struct faults *faults);
 /* console.c */
 void api_vm_console(struct http_request *req, void *data);
+void api_vm_vnc(struct http_request *req, void *data);
 
 /* stats.c */
 void api_vm_stats(struct http_request *req, void *data);

@@ -224,6 +224,9 @@ static const struct http_query_key console_query[] = {
 	  .help = "Take it away from the user who has it." },
 	{ 0 }
 };
+static const struct http_query_key vnc_query[] = { { "take", HTTP_QUERY_ENUM, .names = yes_no,
+						     .help = "End the connections of the others." },
+						   { 0 } };
 const struct http_query_key api_try_query[] = { TRY, { 0 } };
 static const struct http_query_key plan_query[] = {
 	{ "dry_run", HTTP_QUERY_ENUM, .names = yes_no,
@@ -301,6 +304,9 @@ const struct http_route api_routes[] = {
 	  .query = console_query, .reply = vm_console_fields, .status = 101 },
 	{ "GET", "/v1/vms/{name}/stats", V, api_vm_stats,
 	  .summary = "What it uses of CPU, memory, disks and network", .reply = vm_stats_fields },
+	{ "GET", "/v1/vms/{name}/vnc", O, api_vm_vnc,
+	  .summary = "Its display: RFB in a WebSocket, for some users at a time; else who has it",
+	  .query = vnc_query, .reply = vm_vnc_fields, .status = 101 },
 	{ "GET", "/v1/vms/{name}/devices", V, api_devices_list,
 	  .summary = "Its devices, with their places", .reply = vm_device_fields,
 	  .query = fields_query, .is_list = true },

@@ -246,6 +246,19 @@ static void add_serial(struct cmdline *cl, const struct vm_def_serial *serial, i
 	addf(cl, "-serial", "chardev:serial0");
 }
 
+/* QEMU binds the socket itself: it takes no descriptor for it.  Who may be there at the same time
+ * is not for the viewer's program to say (`share'). */
+static void add_graphics(struct cmdline *cl, const struct vm_def_graphics *graphics,
+			 const char *vnc_path)
+{
+	CLEANUP(free_charp) char *path = NULL;
+
+	if (graphics->type == VM_DEF_GRAPHICS_TYPE_NONE)
+		return;
+	path = quote(vnc_path);
+	addf(cl, "-vnc", "unix:%s,share=ignore", path);
+}
+
 static void add_guest_agent(struct cmdline *cl, const struct cmdline_fds *fds)
 {
 	addf(cl, "-chardev", "socket,id=agent0,fd=%d,server=on,wait=off", fds->agent);
@@ -316,6 +329,7 @@ struct cmdline *cmdline_build(const struct cmdline_args *args)
 		add_device(cl, def, dev, args->fds);
 	}
 	add_serial(cl, &def->serial, args->fds->console, args->features);
+	add_graphics(cl, &def->graphics, args->vnc_path);
 	if (def->guest_agent)
 		add_guest_agent(cl, args->fds);
 	if (vm_def_has_tpm(def))

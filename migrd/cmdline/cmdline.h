@@ -48,6 +48,7 @@ struct cmdline_args {
 	const struct cmdline_fds *fds;
 	enum cmdline_incoming incoming;
 	const char *cpr_path; /* of a socket that QEMU makes; INCOMING_CPR only */
+	const char *vnc_path; /* the same for `graphics' */
 };
 
 struct cmdline;

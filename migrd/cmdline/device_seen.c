@@ -17,7 +17,8 @@ static const struct {
 	[SEEN_QOM] = { "qom-list", UINT32_MAX },
 	[SEEN_PCI] = { "query-pci", 1u << VM_DEF_KIND_DISK | 1u << VM_DEF_KIND_NIC |
 					    1u << VM_DEF_KIND_SHARED_MEMORY |
-					    1u << VM_DEF_KIND_GENERIC | 1u << VM_DEF_KIND_VSOCK },
+					    1u << VM_DEF_KIND_GENERIC | 1u << VM_DEF_KIND_VSOCK |
+					    1u << VM_DEF_KIND_VIDEO },
 	[SEEN_MEMORY] = { "query-memory-devices", 1u << VM_DEF_KIND_MEMORY },
 	[SEEN_VCPUS] = { "query-hotpluggable-cpus", 1u << VM_DEF_KIND_VCPU },
 	[SEEN_BLOCK] = { "query-block", 1u << VM_DEF_KIND_CDROM },
@@ -193,6 +194,7 @@ static bool is_place_taken(const struct seen *seen, const struct vm_def *def,
 	case VM_DEF_KIND_SHARED_MEMORY:
 	case VM_DEF_KIND_GENERIC:
 	case VM_DEF_KIND_VSOCK:
+	case VM_DEF_KIND_VIDEO:
 		return is_pci_place_taken(seen, vm_def_device_pci_const(def, dev));
 	case VM_DEF_KIND_MEMORY:
 		return find_memory(seen, NULL, def->memory_devices[dev.index].slot);

@@ -253,6 +253,21 @@ static void plug_vsock(struct plug *plug, const struct vm_def *def, size_t index
 	add_address(plug->device_args, vsock->pci_address);
 }
 
+static const char *const video_drivers[] = {
+	[VM_DEF_VIDEO_MODEL_VGA] = "VGA",
+	[VM_DEF_VIDEO_MODEL_BOCHS] = "bochs-display",
+	[VM_DEF_VIDEO_MODEL_CIRRUS] = "cirrus-vga",
+	[VM_DEF_VIDEO_MODEL_VIRTIO] = "virtio-vga",
+};
+
+static void plug_video(struct plug *plug, const struct vm_def *def, size_t index)
+{
+	const struct vm_def_video *video = &def->videos[index];
+
+	set_device(plug, video_drivers[video->model], video->id);
+	add_address(plug->device_args, video->pci_address);
+}
+
 static void (*const kinds[VM_DEF_KIND_COUNT])(struct plug *plug, const struct vm_def *def,
 					      size_t index) = {
 	[VM_DEF_KIND_DISK] = plug_disk,
@@ -263,6 +278,7 @@ static void (*const kinds[VM_DEF_KIND_COUNT])(struct plug *plug, const struct vm
 	[VM_DEF_KIND_GENERIC] = plug_generic,
 	[VM_DEF_KIND_CDROM] = plug_cdrom,
 	[VM_DEF_KIND_VSOCK] = plug_vsock,
+	[VM_DEF_KIND_VIDEO] = plug_video,
 };
 
 void plug_init(struct plug *plug, const struct vm_def *def, struct vm_def_device dev)

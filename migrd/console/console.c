@@ -15,8 +15,18 @@
 /* Of the guest, in one turn of the loop. */
 #define READ_BYTES 16384
 
+static const struct {
+	const char *name; /* in messages and the log */
+	size_t users_max; /* of one guest */
+	char *(*path)(struct vm *vm, struct err *err);
+} kinds[CONSOLE_KIND_COUNT] = {
+	[CONSOLE_SERIAL] = { "console", 1, vm_console_path },
+	[CONSOLE_VNC] = { "display", CONSOLE_VNC_USERS_MAX, vm_vnc_path },
+};
+
 struct console {
 	struct consoles *consoles;
+	enum console_kind kind;
 	char vm_uuid[ID_UUID_SIZE], vm_name[ID_NAME_SIZE], caller[ID_NAME_SIZE];
 	struct http_websocket *user;
 	int fd; /* to QEMU */
@@ -35,7 +45,8 @@ struct consoles {
 
 static void console_free(struct console *console)
 {
-	log_info("console", "closed", "vm=%s caller=%s", console->vm_name, console->caller);
+	log_info(kinds[console->kind].name, "closed", "vm=%s caller=%s", console->vm_name,
+		 console->caller);
 	TAILQ_REMOVE(&console->consoles->list, console, link);
 	console->consoles->count--;
 	loop_watch_free(console->watch);
@@ -116,74 +127,98 @@ static const struct http_websocket_callbacks callbacks = { on_received, on_sent,
 
 /* ---- its begin -------------------------------------------------------- */
 
-static struct console *console_of(const struct consoles *consoles, const char *vm_uuid)
+/* The next one after FROM (NULL: the first), of KIND and of a VM. */
+static struct console *next_of(const struct consoles *consoles, struct console *from,
+			       enum console_kind kind, const char *vm_uuid)
 {
-	struct console *console;
+	struct console *console = from ? TAILQ_NEXT(from, link) : TAILQ_FIRST(&consoles->list);
 
-	TAILQ_FOREACH(console, &consoles->list, link)
-	if (strcmp(console->vm_uuid, vm_uuid) == 0)
-		return console;
-	return NULL;
+	while (console && (console->kind != kind || strcmp(console->vm_uuid, vm_uuid) != 0))
+		console = TAILQ_NEXT(console, link);
+	return console;
 }
 
-const char *console_user(const struct consoles *consoles, const struct vm *vm)
+size_t console_users(const struct consoles *consoles, enum console_kind kind, const struct vm *vm,
+		     const char *ret_users[CONSOLE_VNC_USERS_MAX])
 {
-	const struct console *console = console_of(consoles, vm_uuid(vm));
+	struct console *console = next_of(consoles, NULL, kind, vm_uuid(vm));
+	size_t count = 0;
 
-	return console ? console->caller : NULL;
+	for (; console; console = next_of(consoles, console, kind, vm_uuid(vm)))
+		ret_users[count++] = console->caller;
+	return count;
 }
 
-/* OTHER has it now; NULL: nobody. */
-static bool may_open(const struct consoles *consoles, const struct vm *vm,
-		     const struct console *other, bool take, struct err *err)
+static bool may_open(const struct consoles *consoles, enum console_kind kind, const struct vm *vm,
+		     bool take, struct err *err)
 {
-	if (!other)
-		return consoles->count < CONSOLES_MAX ||
-		       err_set(err, ERR_UNAVAILABLE, "%u consoles are open on this host",
-			       CONSOLES_MAX);
-	return take || err_set(err, ERR_CONFLICT,
-			       "'%s' has the console of VM '%s' open: wait, or take it away (take)",
-			       other->caller, vm_name(vm));
+	const char *users[CONSOLE_VNC_USERS_MAX] = { NULL };
+	size_t count = console_users(consoles, kind, vm, users);
+
+	if (take && count)
+		return true;
+	if (count == kinds[kind].users_max)
+		return err_set(err, ERR_CONFLICT,
+			       "'%s' has the %s of VM '%s' open%s: wait, or take it away (take)",
+			       users[0], kinds[kind].name, vm_name(vm),
+			       count > 1 ? ", with as many others as can be" : "");
+	return consoles->count < CONSOLES_MAX ||
+	       err_set(err, ERR_UNAVAILABLE, "%u consoles and displays are open on this host",
+		       CONSOLES_MAX);
 }
 
-static void take_away(struct console *other, struct http_request *req)
+static void take_away(struct consoles *consoles, enum console_kind kind, const struct vm *vm,
+		      const struct http_request *req)
 {
+	struct console *other = next_of(consoles, NULL, kind, vm_uuid(vm)), *next;
 	char why[128];
 
-	snprintf(why, sizeof(why), "'%s' has taken the console", http_caller_name(req));
-	end(other, HTTP_WEBSOCKET_POLICY, why);
+	snprintf(why, sizeof(why), "'%s' has taken the %s", http_caller_name(req),
+		 kinds[kind].name);
+	for (; other; other = next) {
+		next = next_of(consoles, other, kind, vm_uuid(vm));
+		end(other, HTTP_WEBSOCKET_POLICY, why);
+	}
 }
 
-static bool connect_guest(struct vm *vm, int *ret_fd, struct err *err)
+static bool connect_guest(enum console_kind kind, struct vm *vm, int *ret_fd, struct err *err)
 {
-	CLEANUP(free_charp) char *path = vm_console_path(vm, err);
+	CLEANUP(free_charp) char *path = kinds[kind].path(vm, err);
 
 	return path && (unix_connect(path, SOCK_STREAM, ret_fd, err) ||
-			err_wrap(err, "the console of VM '%s'", vm_name(vm)));
+			err_wrap(err, "the %s of VM '%s'", kinds[kind].name, vm_name(vm)));
 }
 
-bool console_open(struct consoles *consoles, struct vm *vm, struct http_request *req, bool take,
-		  struct err *err)
+static struct console *console_new(struct consoles *consoles, enum console_kind kind,
+				   const struct vm *vm, const char *caller, int fd)
 {
-	struct console *other = console_of(consoles, vm_uuid(vm));
+	struct console *console = xnew(struct console);
+
+	console->consoles = consoles;
+	console->kind = kind;
+	snprintf(console->vm_uuid, sizeof(console->vm_uuid), "%s", vm_uuid(vm));
+	snprintf(console->vm_name, sizeof(console->vm_name), "%s", vm_name(vm));
+	snprintf(console->caller, sizeof(console->caller), "%s", caller);
+	console->fd = fd;
+	console->watch = loop_watch_new(consoles->loop, fd, on_guest, console);
+	TAILQ_INSERT_TAIL(&consoles->list, console, link);
+	consoles->count++;
+	log_info(kinds[kind].name, "opened", "vm=%s caller=%s", console->vm_name, console->caller);
+	return console;
+}
+
+bool console_open(struct consoles *consoles, enum console_kind kind, struct vm *vm,
+		  struct http_request *req, bool take, struct err *err)
+{
 	CLEANUP(closep) int fd = -1;
 	struct console *console;
 
-	if (!http_websocket_is_asked(req, err) || !may_open(consoles, vm, other, take, err) ||
-	    !connect_guest(vm, &fd, err))
+	if (!http_websocket_is_asked(req, err) || !may_open(consoles, kind, vm, take, err) ||
+	    !connect_guest(kind, vm, &fd, err))
 		return false;
-	if (other)
-		take_away(other, req);
-	console = xnew(struct console);
-	console->consoles = consoles;
-	snprintf(console->vm_uuid, sizeof(console->vm_uuid), "%s", vm_uuid(vm));
-	snprintf(console->vm_name, sizeof(console->vm_name), "%s", vm_name(vm));
-	snprintf(console->caller, sizeof(console->caller), "%s", http_caller_name(req));
-	console->fd = TAKE_FD(fd);
-	console->watch = loop_watch_new(consoles->loop, console->fd, on_guest, console);
-	TAILQ_INSERT_TAIL(&consoles->list, console, link);
-	consoles->count++;
-	log_info("console", "opened", "vm=%s caller=%s", console->vm_name, console->caller);
+	if (take)
+		take_away(consoles, kind, vm, req);
+	console = console_new(consoles, kind, vm, http_caller_name(req), TAKE_FD(fd));
 	console->user = http_websocket_begin(req, &callbacks, console);
 	if (console->user)
 		watch(console);

@@ -78,6 +78,22 @@ bool http_websocket_is_asked(struct http_request *req, struct err *err)
 	return true;
 }
 
+/* What noVNC and websockify call bytes as they are. */
+#define SUBPROTOCOL "binary"
+
+/* A browser that has offered some ends a WebSocket whose answer names none of them. */
+static bool is_offered(const char *header, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = header; at && *at; at += strcspn(at, ","), at += *at == ',') {
+		at += strspn(at, " \t");
+		if (strcspn(at, ", \t") == len && strncmp(at, name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- the library's side ----------------------------------------------- */
 
 /* The lock is held. */
@@ -325,6 +341,8 @@ struct http_websocket *http_websocket_begin(struct http_request *req,
 		abort(); /* out of memory */
 	MHD_add_response_header(content.response, MHD_HTTP_HEADER_UPGRADE, "websocket");
 	MHD_add_response_header(content.response, "Sec-WebSocket-Accept", accept);
+	if (is_offered(http_header(req, "Sec-WebSocket-Protocol"), SUBPROTOCOL))
+		MHD_add_response_header(content.response, "Sec-WebSocket-Protocol", SUBPROTOCOL);
 	pthread_mutex_lock(&server->lock);
 	TAILQ_INSERT_TAIL(&server->websockets, ws, link);
 	ws->exchange = req->exchange;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* http/websocket.h -- WebSockets (RFC 6455), for what goes both ways: a guest's console.
+/* http/websocket.h -- WebSockets (RFC 6455), for what goes both ways: a guest's console,
+ * its display.
  *
  * A GET asks for one; from then on the connection belongs to it.  Frames are made and read by
  * libwslay.  What is received comes in pieces of HTTP_WEBSOCKET_MESSAGE_MAX bytes at most, text and
@@ -31,7 +32,8 @@ struct http_websocket_callbacks {
 /* The request asks for a WebSocket, of its own origin if it comes from a browser: INVALID,
  * FORBIDDEN; then it is still to be answered. */
 bool http_websocket_is_asked(struct http_request *req, struct err *err);
-/* Answers the request, which is a good one.  CB lives as long as the program.  For a request that
+/* Answers the request, which is a good one; of the subprotocols that it offers it gets `binary', or
+ * none.  CB lives as long as the program.  For a request that
  * outlived its server it returns NULL and calls nothing. */
 struct http_websocket *http_websocket_begin(struct http_request *req,
 					    const struct http_websocket_callbacks *cb, void *data);

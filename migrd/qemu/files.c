@@ -29,6 +29,11 @@ char *qemu_console_path(const struct qemu_env *env, const char *place)
 	return qemu_path(env, place, QEMU_CONSOLE_SOCKET);
 }
 
+char *qemu_vnc_path(const struct qemu_env *env, const char *place)
+{
+	return qemu_path(env, place, QEMU_VNC_SOCKET);
+}
+
 char *qemu_cpr_path(const struct qemu_env *env, const char *place)
 {
 	return qemu_path(env, place, "cpr.sock");

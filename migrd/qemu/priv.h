@@ -10,6 +10,7 @@
 
 #define QEMU_AGENT_SOCKET   "agent.sock"
 #define QEMU_CONSOLE_SOCKET "console.sock"
+#define QEMU_VNC_SOCKET     "vnc.sock"
 /* "PID START_TIME" of the migrd-output that keeps what a QEMU prints. */
 #define QEMU_OUTPUT_FILE "output"
 /* The same of the swtpm that is a QEMU's TPM. */

@@ -259,6 +259,7 @@ static bool launch(struct qemu *qemu, const struct vm_def *def, enum cmdline_inc
 		   const struct qemu_features *features, struct err *err)
 {
 	CLEANUP(free_charp) char *cpr_path = qemu_cpr_path(qemu->env, qemu->place);
+	CLEANUP(free_charp) char *vnc_path = qemu_vnc_path(qemu->env, qemu->place);
 	CLEANUP(free_charp) char *pid_file = qemu_path(qemu->env, qemu->place, "pid");
 	struct cmdline_fds fds = CMDLINE_FDS_INIT;
 	const struct cmdline_args args = {
@@ -269,6 +270,7 @@ static bool launch(struct qemu *qemu, const struct vm_def *def, enum cmdline_inc
 		.fds = &fds,
 		.incoming = incoming,
 		.cpr_path = cpr_path,
+		.vnc_path = vnc_path,
 	};
 	bool ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, &args, &fds, err);
 

@@ -163,6 +163,8 @@ void qemu_tpm_end_lost_blocking(const char *dir);
 char *qemu_agent_path(const struct qemu_env *env, const char *place);
 /* The same of the socket of the guest's console. */
 char *qemu_console_path(const struct qemu_env *env, const char *place);
+/* The same of the socket at which QEMU shows the guest's display (RFB). */
+char *qemu_vnc_path(const struct qemu_env *env, const char *place);
 /* The same of the sockets at which a QEMU that takes a guest over waits for the old one: for what
  * QEMU needs first (CPR), and for the guest. */
 char *qemu_cpr_path(const struct qemu_env *env, const char *place);

@@ -198,13 +198,18 @@ static void place_pci(struct attach *attach, char *address)
 }
 
 /* IDE and SATA take no drive while the machine runs; SCSI drives are refused with them,
- * since they are not told apart. */
-static void check_drive(struct attach *attach)
+ * since they are not told apart.  QEMU plugs in no display adapter. */
+static void check_fixed(struct attach *attach)
 {
 	if (attach->dev.kind == VM_DEF_KIND_CDROM && vm_entry_vm(attach->entry)->qemu)
 		faults_add(attach->faults, "/kind",
 			   "a CD drive cannot join a VM that runs: stop the VM and attach it then; "
 			   "an empty one takes a medium while it runs");
+	if (attach->dev.kind == VM_DEF_KIND_VIDEO && vm_entry_vm(attach->entry)->qemu)
+		faults_add(attach->faults, "/kind",
+			   "a display adapter cannot join a VM that runs: stop the VM and attach "
+			   "it "
+			   "then");
 }
 
 static void check_cid(struct attach *attach)
@@ -220,7 +225,7 @@ static void place(struct attach *attach)
 {
 	char *address = vm_def_device_pci(attach->def, attach->dev);
 
-	check_drive(attach);
+	check_fixed(attach);
 	check_cid(attach);
 	if (!attach->faults->count && attach->is_pci && vm_entry_vm(attach->entry)->qemu)
 		place_pci(attach, address);

@@ -284,6 +284,11 @@ static bool may_go(const struct vm *vm, const struct vm_def *def, struct vm_def_
 			       "the CD drive '%s' cannot be removed while the VM runs: eject its "
 			       "medium, or stop the VM first",
 			       id);
+	if (dev.kind == VM_DEF_KIND_VIDEO)
+		return err_set(err, ERR_CONFLICT,
+			       "the display adapter '%s' cannot be removed while the VM runs: stop "
+			       "it first",
+			       id);
 	if (vm_def_pci_slot(address) && vm_def_is_q35(def))
 		return err_set(err, ERR_CONFLICT,
 			       "device '%s' sits in slot %s of the root bus, where nothing can be "

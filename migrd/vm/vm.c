@@ -404,24 +404,36 @@ struct qemu *vm_qemu(const struct vm *vm)
 	return vm->qemu;
 }
 
+/* False: CONFLICT; MEMBER of the definition says that there is WHAT. */
+static bool may_open(struct vm *vm, bool has_it, const char *what, const char *member,
+		     struct err *err)
+{
+	if (!has_it)
+		return err_set(err, ERR_CONFLICT,
+			       "VM '%s' has no %s: its definition needs %s before it is started",
+			       vm_name(vm), what, member);
+	return qemu_is_alive(vm->qemu) ||
+	       err_set(err, ERR_CONFLICT, "VM '%s' does not run: start it first", vm_name(vm));
+}
+
 char *vm_console_path(struct vm *vm, struct err *err)
 {
 	const struct vm_def *def = vm_def_of(vm, err);
 
-	if (!def)
+	if (!def || !may_open(vm, def->serial.type == VM_DEF_SERIAL_TYPE_CONSOLE, "console",
+			      "\"serial\": {\"type\": \"console\"}", err))
 		return NULL;
-	if (def->serial.type != VM_DEF_SERIAL_TYPE_CONSOLE) {
-		err_set(err, ERR_CONFLICT,
-			"VM '%s' has no console: its definition needs \"serial\": {\"type\": "
-			"\"console\"} before it is started",
-			vm_name(vm));
-		return NULL;
-	}
-	if (!qemu_is_alive(vm->qemu)) {
-		err_set(err, ERR_CONFLICT, "VM '%s' does not run: start it first", vm_name(vm));
-		return NULL;
-	}
 	return qemu_console_path(&vm->vms->env.qemu, vm_place(vm).name);
+}
+
+char *vm_vnc_path(struct vm *vm, struct err *err)
+{
+	const struct vm_def *def = vm_def_of(vm, err);
+
+	if (!def || !may_open(vm, def->graphics.type == VM_DEF_GRAPHICS_TYPE_VNC, "VNC",
+			      "\"graphics\": {\"type\": \"vnc\"}", err))
+		return NULL;
+	return qemu_vnc_path(&vm->vms->env.qemu, vm_place(vm).name);
 }
 
 bool vm_is_active(const struct vm *vm)

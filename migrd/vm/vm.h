@@ -126,9 +126,10 @@ const struct vm_def *vm_def_of(struct vm *vm, struct err *err);
 /* Copies the definition to RET, where it may be changed. */
 bool vm_copy_definition(struct vm *vm, struct vm_def *ret, struct err *err);
 struct qemu *vm_qemu(const struct vm *vm);      /* NULL: none */
-/* The socket at which its QEMU passes a user on to the guest's console; the caller frees it.  NULL
- * and CONFLICT: it has none, or does not run. */
+/* The sockets at which its QEMU passes a user on to the guest's console, and shows its display; the
+ * caller frees them.  NULL and CONFLICT: it has none, or does not run. */
 char *vm_console_path(struct vm *vm, struct err *err);
+char *vm_vnc_path(struct vm *vm, struct err *err);
 bool vm_is_active(const struct vm *vm);         /* its QEMU is there and answers */
 bool vm_is_stopped(const struct vm *vm);        /* it is ours, without QEMU, and to be stopped */
 bool vm_is_busy(const struct vm *vm);           /* a sync job that is more than a query holds it */

@@ -164,6 +164,8 @@ static const struct {
 	  "what." },
 	{ "console-reply", vm_console_fields, JSON_SCHEMA_REPLY, "Console of a guest",
 	  "The answer of GET /v1/vms/{name}/console that asks for no WebSocket." },
+	{ "vnc-reply", vm_vnc_fields, JSON_SCHEMA_REPLY, "Display of a guest",
+	  "The answer of GET /v1/vms/{name}/vnc that asks for no WebSocket." },
 	{ "monitor-reply", vm_monitor_fields, JSON_SCHEMA_REPLY, "Answer of a QEMU",
 	  "The answer of POST /v1/vms/{name}/monitor." },
 	{ "policy-reply", policy_reply_fields, JSON_SCHEMA_REPLY, "Policy",

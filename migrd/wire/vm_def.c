@@ -18,6 +18,8 @@ const char *const vm_def_tray_names[] = { "closed", "open", NULL };
 const char *const vm_def_nic_type_names[] = { "user", "tap", "macvtap", NULL };
 const char *const vm_def_serial_type_names[] = { "none", "file", "socket", "console", NULL };
 static const char *const clock_after_move_names[] = { "set", "keep", NULL };
+const char *const vm_def_graphics_type_names[] = { "none", "vnc", NULL };
+const char *const vm_def_video_model_names[] = { "vga", "bochs", "cirrus", "virtio", NULL };
 const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
 static const char *const monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
 const char *const vm_def_reboot_names[] = { "reset", "shutdown", NULL };
@@ -144,6 +146,17 @@ static const struct json_field serial_fields[] = {
 	  .check = vm_def_check_path,
 	  .pattern = PATH_PATTERN,
 	  .help = "Absolute path; for a socket at most 107 bytes." },
+	{ 0 },
+};
+
+static const struct json_field graphics_fields[] = {
+	{ .key = "type",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_graphics, type),
+	  .names = vm_def_graphics_type_names,
+	  .help = "vnc: users open the display with `migrctl vm vnc', or by a WebSocket; none: as "
+		  "without `graphics'." },
 	{ 0 },
 };
 
@@ -406,6 +419,19 @@ static const struct json_field vsock_fields[] = {
 	{ 0 },
 };
 
+static const struct json_field video_fields[] = {
+	ID_FIELD(struct vm_def_video),
+	{ .key = "model",
+	  .type = JSON_ENUM,
+	  .required = true,
+	  JSON_MEMBER(struct vm_def_video, model),
+	  .names = vm_def_video_model_names,
+	  .help = "vga: the standard one, which every guest knows; bochs: the same without its "
+		  "old registers, for UEFI; cirrus: for very old guests; virtio: virtio-vga." },
+	PCI_FIELD(struct vm_def_video),
+	{ 0 },
+};
+
 const struct json_field vm_def_fields[] = {
 	{ .key = "name",
 	  .type = JSON_STRING,
@@ -579,6 +605,16 @@ const struct json_field vm_def_fields[] = {
 	  .fields = vsock_fields,
 	  .help = "Sockets between guest and host (vhost-vsock-pci), at most one; the host needs "
 		  "/dev/vhost-vsock." },
+	{ .key = "videos",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_def, videos, video_count),
+	  .fields = video_fields,
+	  .help = "Display adapters, at most one." },
+	{ .key = "graphics",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct vm_def, graphics),
+	  .fields = graphics_fields,
+	  .help = "How users see the display and type at it; default: type none." },
 	{ .key = "extra_args",
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct vm_def, extra_args, extra_arg_count),
@@ -648,6 +684,8 @@ struct json_object *vm_def_encode(const struct vm_def *def)
 	/* What is required within an object is written out, too, where the object is not there. */
 	if (def->serial.type == VM_DEF_SERIAL_TYPE_NONE)
 		json_object_object_del(obj, "serial");
+	if (def->graphics.type == VM_DEF_GRAPHICS_TYPE_NONE)
+		json_object_object_del(obj, "graphics");
 	if (!vm_def_has_firmware(def))
 		json_object_object_del(obj, "firmware");
 	if (!vm_def_has_tpm(def))

@@ -39,6 +39,7 @@
 #define VM_DEF_DEVICE_MAX        16
 #define VM_DEF_CDROM_MAX         6
 #define VM_DEF_VSOCK_MAX         1 /* a guest has one CID */
+#define VM_DEF_VIDEO_MAX         1
 #define VM_DEF_EXTRA_ARG_MAX     64
 #define VM_DEF_NUMA_NODE_MAX     16
 #define VM_DEF_NUMBERS_SIZE      128 /* of a list such as "0-3,8" */
@@ -88,6 +89,14 @@ enum vm_def_serial_type {
 	VM_DEF_SERIAL_TYPE_SOCKET,
 	VM_DEF_SERIAL_TYPE_CONSOLE,
 };
+enum vm_def_graphics_type { VM_DEF_GRAPHICS_TYPE_NONE, VM_DEF_GRAPHICS_TYPE_VNC };
+/* What QEMU 7.2, 10.0 and 11.1 all have in Debian's packages. */
+enum vm_def_video_model {
+	VM_DEF_VIDEO_MODEL_VGA,
+	VM_DEF_VIDEO_MODEL_BOCHS,
+	VM_DEF_VIDEO_MODEL_CIRRUS,
+	VM_DEF_VIDEO_MODEL_VIRTIO,
+};
 enum vm_def_monitor_protocol { VM_DEF_MONITOR_PROTOCOL_QMP, VM_DEF_MONITOR_PROTOCOL_HMP };
 enum vm_def_monitor_type {
 	VM_DEF_MONITOR_TYPE_UNIX,
@@ -121,6 +130,8 @@ extern const char *const vm_def_cdrom_bus_names[];
 extern const char *const vm_def_tray_names[];
 extern const char *const vm_def_nic_type_names[];
 extern const char *const vm_def_serial_type_names[];
+extern const char *const vm_def_graphics_type_names[];
+extern const char *const vm_def_video_model_names[];
 extern const char *const vm_def_monitor_protocol_names[];
 extern const char *const vm_def_reboot_names[];
 extern const char *const vm_def_shutdown_names[];
@@ -256,6 +267,18 @@ struct vm_def_vsock {
 	char pci_address[VM_DEF_PCI_SIZE];
 };
 
+/* A display adapter. */
+struct vm_def_video {
+	char id[VM_DEF_ID_SIZE];
+	int model; /* enum vm_def_video_model */
+	char pci_address[VM_DEF_PCI_SIZE];
+};
+
+/* How users see the display; the zero: not at all. */
+struct vm_def_graphics {
+	int type; /* enum vm_def_graphics_type */
+};
+
 /* What QEMU does by itself when the guest does something: enums as above. */
 struct vm_def_actions {
 	int reboot, shutdown, panic, watchdog;
@@ -327,6 +350,9 @@ struct vm_def {
 	size_t cdrom_count;
 	struct vm_def_vsock vsocks[VM_DEF_VSOCK_MAX];
 	size_t vsock_count;
+	struct vm_def_video videos[VM_DEF_VIDEO_MAX];
+	size_t video_count;
+	struct vm_def_graphics graphics;
 	char extra_args[VM_DEF_EXTRA_ARG_MAX][VM_DEF_ARG_SIZE];
 	size_t extra_arg_count;
 	/* What people say of the VM; nothing of it reaches QEMU. */

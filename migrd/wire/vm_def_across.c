@@ -14,7 +14,8 @@
 
 #define DEVICE_MAX                                                                                \
 	(VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_SHARED_MEMORY_MAX + VM_DEF_MEMORY_DEVICE_MAX + \
-	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX + VM_DEF_CDROM_MAX + VM_DEF_VSOCK_MAX)
+	 VM_DEF_VCPU_DEVICE_MAX + VM_DEF_DEVICE_MAX + VM_DEF_CDROM_MAX + VM_DEF_VSOCK_MAX +       \
+	 VM_DEF_VIDEO_MAX)
 
 /* What all kinds of devices have in common, and the device's place in the document. */
 struct device {
@@ -330,6 +331,18 @@ static void check_serial(struct check *check)
 			   "%zu bytes: the path of a socket has at most %zu", len, max);
 }
 
+/* QEMU shows a guest without one an empty screen.  A device or a raw option may be one. */
+static void check_graphics(struct check *check)
+{
+	const struct vm_def *def = check->def;
+
+	if (def->graphics.type != VM_DEF_GRAPHICS_TYPE_NONE && !has_fault(check, "/videos") &&
+	    !def->video_count && !def->device_count && !def->extra_arg_count)
+		faults_add(check->faults, "/graphics",
+			   "there is no display to be seen: add one, as \"videos\": [{\"id\": "
+			   "\"video0\", \"model\": \"vga\"}]");
+}
+
 #define MONITOR_FAULT(check, index, member, ...)                                          \
 	do {                                                                              \
 		char at_[48];                                                             \
@@ -507,6 +520,7 @@ void vm_def_check_across(const struct vm_def *def, struct faults *faults, size_t
 		check_properties(&check, i);
 	check_ports(&check);
 	check_serial(&check);
+	check_graphics(&check);
 	check_shared_memory(&check);
 	check_cdroms(&check);
 	check_monitors(&check);

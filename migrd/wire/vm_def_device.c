@@ -18,6 +18,7 @@ static const struct {
 	[VM_DEF_KIND_GENERIC] = { "generic", "devices" },
 	[VM_DEF_KIND_CDROM] = { "cdrom", "cdroms" },
 	[VM_DEF_KIND_VSOCK] = { "vsock", "vsocks" },
+	[VM_DEF_KIND_VIDEO] = { "video", "videos" },
 };
 
 _Static_assert(offsetof(struct vm_def_disk, id) == 0 && offsetof(struct vm_def_nic, id) == 0 &&
@@ -26,7 +27,8 @@ _Static_assert(offsetof(struct vm_def_disk, id) == 0 && offsetof(struct vm_def_n
 		       offsetof(struct vm_def_vcpu_device, id) == 0 &&
 		       offsetof(struct vm_def_any_device, id) == 0 &&
 		       offsetof(struct vm_def_cdrom, id) == 0 &&
-		       offsetof(struct vm_def_vsock, id) == 0,
+		       offsetof(struct vm_def_vsock, id) == 0 &&
+		       offsetof(struct vm_def_video, id) == 0,
 	       "an element begins with its id");
 
 static const struct json_field *find_field(const struct json_field *fields, const char *key)
@@ -162,7 +164,7 @@ static bool decode_kind(struct json_object *obj, enum vm_def_kind *ret, struct f
 		}
 	}
 	faults_add(faults, "/kind",
-		   "one of disk, nic, shared_memory, memory, vcpu, generic, cdrom, vsock%s",
+		   "one of disk, nic, shared_memory, memory, vcpu, generic, cdrom, vsock, video%s",
 		   name ? "" : ": required");
 	return false;
 }

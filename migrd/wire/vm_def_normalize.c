@@ -8,7 +8,8 @@
 #include "wire/vm_def_check.h"
 #include "wire/vm_def_device.h"
 
-#define SLOT_FIRST 0x2 /* 0x1 is left to a display adapter in extra_args */
+#define SLOT_VIDEO 0x1 /* is left to a display adapter, also of extra_args */
+#define SLOT_FIRST 0x2
 #define SLOT_LAST  0x1f
 
 unsigned vm_def_pci_slot(const char *pci_address)
@@ -69,11 +70,11 @@ static uint32_t slots_in_use(const struct vm_def *def)
 	return slots;
 }
 
-static bool pin(char *pci_address, uint32_t *slots, const char *id, struct err *err)
+static bool pin(char *pci_address, unsigned first, uint32_t *slots, const char *id, struct err *err)
 {
 	if (*pci_address)
 		return true;
-	for (unsigned slot = SLOT_FIRST; slot <= SLOT_LAST; slot++) {
+	for (unsigned slot = first; slot <= SLOT_LAST; slot++) {
 		if (*slots & 1u << slot)
 			continue;
 		*slots |= 1u << slot;
@@ -89,8 +90,10 @@ static bool pin_all(struct vm_def *def, struct err *err)
 
 	VM_DEF_EACH_DEVICE(def, dev)
 	{
-		if (vm_def_is_pinned(def, dev) &&
-		    !pin(vm_def_device_pci(def, dev), &slots, vm_def_device_id(def, dev), err))
+		unsigned first = dev.kind == VM_DEF_KIND_VIDEO ? SLOT_VIDEO : SLOT_FIRST;
+
+		if (vm_def_is_pinned(def, dev) && !pin(vm_def_device_pci(def, dev), first, &slots,
+						       vm_def_device_id(def, dev), err))
 			return false;
 	}
 	if (!def->has_hotplug_ports && vm_def_is_q35(def) && !(slots & 1u << VM_DEF_PORT_SLOT)) {

@@ -105,8 +105,8 @@ const struct json_field vm_device_fields[] = {
 	{ .key = "kind",
 	  .type = JSON_BORROWED,
 	  .required = true,
-	  .help = "disk, nic, shared_memory, memory, vcpu, generic, cdrom or vsock; the other "
-		  "members are "
+	  .help = "disk, nic, shared_memory, memory, vcpu, generic, cdrom, vsock or video; the "
+		  "other members are "
 		  "those of its element in the definition." },
 	{ .key = "id", .type = JSON_BORROWED, .required = true, .help = "Unique in the VM." },
 	{ 0 },
@@ -161,6 +161,13 @@ const struct json_field vm_agent_fields[] = {
 const struct json_field vm_console_fields[] = {
 	JSON_SHOWN(struct vm_console_reply, user, "Who has it open; null: nobody.",
 		   .nullable = true, .is_passing = true),
+	{ 0 },
+};
+
+const struct json_field vm_vnc_fields[] = {
+	JSON_SHOWN_LIST(struct vm_vnc_reply, users, user_count, NULL,
+			"Who has it open, in the order in which they came.", .required = true,
+			.is_passing = true),
 	{ 0 },
 };
 

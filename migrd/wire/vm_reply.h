@@ -78,12 +78,18 @@ extern const struct json_field vm_device_fields[];
 /* The answer of a guest agent, which qga/reply.c makes from the guest's own words. */
 extern const struct json_field vm_agent_fields[];
 
-/* The answer of a QEMU to one command. */
 struct vm_console_reply {
 	const char *user; /* NULL: nobody has it open */
 };
 extern const struct json_field vm_console_fields[];
 
+struct vm_vnc_reply {
+	const char *const *users;
+	size_t user_count;
+};
+extern const struct json_field vm_vnc_fields[];
+
+/* The answer of a QEMU to one command. */
 struct vm_monitor_reply {
 	struct json_object *result;
 };

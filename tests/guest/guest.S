@@ -22,6 +22,8 @@
  * two more completed sweeps with E = 0 prove every page of both areas.
  *
  * If it has a NIC (ne2k_isa at 0x300) it sends a frame to all beside each line.
+ * If it has a display, its first line of text begins with a red cell, one whose
+ * colour is another every 128 ms, and two green ones that are drawn only once.
  *
  * With a wave (`wave_ms') the pace changes: it grows from nothing to twice the
  * rate, and falls back (a saw-tooth), or, with `busy_ms', is the rate for so
@@ -55,6 +57,11 @@
 	.set NIC_BUFFER, 0x40		/* page of its memory */
 	.set NIC_SENDS, 0x26		/* command: start, no DMA, transmit */
 	.set PIT_DIVISOR, 1193		/* 1193182 Hz / 1193 = 1000.15 Hz */
+	.set SCREEN, 0xb8000		/* VGA text: a character and its colours for each cell */
+	.set CELLS_ALWAYS, 0x00204f20	/* two spaces: on red, and on black */
+	.set CELLS_ONCE, 0x2f202f20	/* two on green */
+	.set CELL_COLOUR, 0x70000000	/* background of the second one */
+	.set CELL_COLOUR_SHIFT, 21	/* bits 7 to 9 of the time */
 	.set SELECTOR_CODE, 8
 	.set SELECTOR_DATA, 16
 
@@ -140,6 +147,7 @@ start32:
 	movl	$STACK_ADDR, %esp
 	call	fill_areas
 	call	start_serial
+	movl	$CELLS_ONCE, SCREEN + 4
 	call	start_nic
 	call	start_clock
 	.ifdef DISKS
@@ -393,6 +401,11 @@ timer_interrupt:
 	jg	1f
 	movl	period_ms, %eax
 	movl	%eax, until_report
+	movl	ticks, %eax
+	shll	$CELL_COLOUR_SHIFT, %eax
+	andl	$CELL_COLOUR, %eax
+	orl	$CELLS_ALWAYS, %eax
+	movl	%eax, SCREEN
 	movb	nic_command, %al
 	testb	%al, %al
 	jz	2f

@@ -508,6 +508,11 @@ char *qemu_console_path(const struct qemu_env *env, const char *uuid)
 	return xasprintf("%s/%s.console", env->run_dir, uuid);
 }
 
+char *qemu_vnc_path(const struct qemu_env *env, const char *uuid)
+{
+	return xasprintf("%s/%s.vnc", env->run_dir, uuid);
+}
+
 bool qemu_has_listener(const struct qemu_env *env, const char *uuid)
 {
 	(void)env;

@@ -54,6 +54,7 @@ static struct cmdline *build_with(const struct cmdline_fds *inherited, bool inco
 		.binary = "qemu",
 		.features = &features,
 		.pid_file = "/run/pid",
+		.vnc_path = "/run/a,b/vnc.sock",
 		.fds = inherited,
 		.incoming = incoming ? CMDLINE_INCOMING_DEFER : CMDLINE_INCOMING_NONE,
 	});
@@ -75,6 +76,7 @@ START_TEST(qemu_that_takes_memory_over_waits_for_it_first)
 		.binary = "qemu",
 		.features = &features,
 		.pid_file = "/run/pid",
+		.vnc_path = "/run/a,b/vnc.sock",
 		.fds = &fds,
 		.incoming = CMDLINE_INCOMING_CPR,
 		.cpr_path = "/run/cpr",
@@ -521,6 +523,21 @@ START_TEST(serial_console_listens_at_the_socket_that_was_made)
 }
 END_TEST
 
+/* Slot 1 is where firmware and guests look for the first adapter; the comma is the path's own. */
+START_TEST(display_is_shown_at_a_socket)
+{
+	struct cmdline *cl;
+
+	load(SMALL ",\"videos\":[{\"id\":\"video0\",\"model\":\"vga\"}],\"graphics\":{\"type\":"
+		   "\"vnc\"}}");
+	cl = build(false);
+	ck_assert(has(cl, "-device", "{\"driver\":\"VGA\",\"id\":\"video0\",\"addr\":\"0x1\"}"));
+	ck_assert(has(cl, "-vnc", "unix:/run/a,,b/vnc.sock,share=ignore"));
+	ck_assert(has(cl, "-display", "none"));
+	cmdline_free(cl);
+}
+END_TEST
+
 START_TEST(serial_line_reconnects_in_the_words_of_each_qemu)
 {
 	struct cmdline *cl;
@@ -575,6 +592,7 @@ Suite *suite(void)
 	tcase_add_test(tc, each_numa_node_has_its_memory);
 	tcase_add_test(tc, vsock_has_its_cid);
 	tcase_add_test(tc, serial_console_listens_at_the_socket_that_was_made);
+	tcase_add_test(tc, display_is_shown_at_a_socket);
 	tcase_add_test(tc, serial_line_reconnects_in_the_words_of_each_qemu);
 	tcase_add_test(tc, shared_memory_is_shared_in_all_its_parts);
 	tcase_add_test(tc, shared_memory_of_an_old_qemu_has_no_newer_option);

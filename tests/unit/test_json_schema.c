@@ -109,13 +109,13 @@ END_TEST
 START_TEST(every_field_of_a_reply_is_documented)
 {
 	static const struct json_field *const replies[] = {
-		problem_fields,       host_reply_fields,    host_check_fields,
-		host_backup_fields,   host_peer_fields,     vm_reply_fields,
-		vm_device_fields,     vm_agent_fields,      vm_monitor_fields,
-		vm_console_fields,    adopt_reply_fields,   move_reply_fields,
-		move_cancel_fields,   move_timeline_fields, job_reply_fields,
-		event_vm_fields,      event_move_fields,    event_qemu_fields,
-		event_vm_gone_fields, event_monitor_fields,
+		problem_fields,     host_reply_fields,    host_check_fields,
+		host_backup_fields, host_peer_fields,     vm_reply_fields,
+		vm_device_fields,   vm_agent_fields,      vm_monitor_fields,
+		vm_console_fields,  vm_vnc_fields,        adopt_reply_fields,
+		move_reply_fields,  move_cancel_fields,   move_timeline_fields,
+		job_reply_fields,   event_vm_fields,      event_move_fields,
+		event_qemu_fields,  event_vm_gone_fields, event_monitor_fields,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(replies); i++)

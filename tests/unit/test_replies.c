@@ -294,6 +294,15 @@ START_TEST(user_of_a_console_is_sent)
 }
 END_TEST
 
+START_TEST(users_of_a_display_are_sent)
+{
+	static const char *const users[] = { "joe", "ann" };
+
+	assert_sent(vm_vnc_fields, &(struct vm_vnc_reply){ users, 2 }, "{'users':['joe','ann']}");
+	assert_sent(vm_vnc_fields, &(struct vm_vnc_reply){ users, 0 }, "{'users':[]}");
+}
+END_TEST
+
 /* ---- moves ------------------------------------------------------------------- */
 
 START_TEST(jobs_are_sent)
@@ -453,6 +462,7 @@ Suite *suite(void)
 	tcase_add_test(t, what_would_be_adopted_is_sent);
 	tcase_add_test(t, answer_of_a_qemu_is_sent);
 	tcase_add_test(t, user_of_a_console_is_sent);
+	tcase_add_test(t, users_of_a_display_are_sent);
 	tcase_add_test(t, jobs_are_sent);
 	tcase_add_test(t, outcome_of_a_cancel_is_sent);
 	tcase_add_test(t, timeline_is_sent);

@@ -61,6 +61,7 @@ static bool decode(const char *more)
 	"'tpm':{'model':'tpm-tis'},"                                                         \
 	"'memory_backend':{'type':'file','huge_page_mib':2,'path':'/huge','prealloc':true}," \
 	"'vsocks':[{'id':'vs0','cid':4294967294}],"                                          \
+	"'videos':[{'id':'v0','model':'virtio'}],'graphics':{'type':'vnc'},"                 \
 	"'numa_nodes':[{'memory_mib':512,'cpus':'0,2-3','host_nodes':'0'},"                  \
 	"{'memory_mib':0,'cpus':'1'}],"                                                      \
 	"'extra_args':['-device','virtio-rng-pci'],'memory_share':true"
@@ -256,6 +257,11 @@ static const struct {
 	{ "'vsocks':[{'id':'v','cid':2}]", "/vsocks/0/cid", "3 to 4294967294" },
 	{ "'vsocks':[{'id':'v','cid':4294967295}]", "/vsocks/0/cid", "3 to 4294967294" },
 	{ "'vsocks':[{'id':'v','cid':3},{'id':'w','cid':4}]", "/vsocks", "1" },
+	{ "'videos':[{'id':'v','model':'qxl'}]", "/videos/0/model",
+	  "none of 'vga', 'bochs', 'cirrus', 'virtio'" },
+	{ "'videos':[{'id':'v','model':'vga'},{'id':'w','model':'vga'}]", "/videos", "1" },
+	{ "'graphics':{'type':'vnc'}", "/graphics", "no display" },
+	{ "'graphics':{}", "/graphics/type", "required" },
 	{ "'memory_backend':{'type':'shm'}", "/memory_backend/type",
 	  "none of 'ram', 'memfd', 'file'" },
 	{ "'memory_backend':{'huge_page_mib':2}", "/memory_backend/huge_page_mib",
@@ -480,6 +486,7 @@ START_TEST(normalize_pins_the_lowest_free_slots)
 	ck_assert_str_eq(def->nics[1].pci_address, "0x2");
 	ck_assert_str_eq(def->nics[2].pci_address, "0x6");
 	ck_assert_str_eq(def->shared_memory[0].pci_address, "0x7");
+	ck_assert_str_eq(def->videos[0].pci_address, "0x1");
 	ck_assert_uint_eq(def->memory_devices[1].slot, 0);
 	ck_assert(!def->memory_devices[1].has_address);
 	ck_assert_uint_eq(def->vcpu_devices[0].index, 3);

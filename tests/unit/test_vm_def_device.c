@@ -47,6 +47,7 @@ static const char *const devices[VM_DEF_KIND_COUNT] = {
 	[VM_DEF_KIND_VCPU] = "{'kind':'vcpu','id':'x','index':1}",
 	[VM_DEF_KIND_GENERIC] = "{'kind':'generic','id':'x','driver':'edu'}",
 	[VM_DEF_KIND_VSOCK] = "{'kind':'vsock','id':'x','cid':3}",
+	[VM_DEF_KIND_VIDEO] = "{'kind':'video','id':'x','model':'bochs'}",
 	[VM_DEF_KIND_CDROM] = "{'kind':'cdrom','id':'x','bus':'scsi','path':'/x.iso'}",
 };
 

@@ -124,6 +124,12 @@ def _belongs(pid, directory):
     return any(directory + "/" in arg for arg in cmdline(pid)) and pid != os.getpid()
 
 
+def memory_kib(pid):
+    """What it has in memory now."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+
 def name_of(pid):
     args = cmdline(pid)
     if "--argv0" in args:   # another system's loader runs the program
