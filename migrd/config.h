@@ -54,6 +54,7 @@ struct config {
 	char *host_id;
 	char *host_state_dir, *host_run_dir, *host_log_dir;
 	uint64_t host_memory_reserve_mib;
+	uint64_t host_autostart_at_once, host_autostart_pause_ms, host_autostart_give_up_s;
 	uint64_t host_vcpus_per_core;  /* 0: no limit */
 	char *host_rack, *host_labels; /* NULL: none; "KEY=VALUE,KEY=VALUE" */
 	char *host_makes_room_for;     /* "HOST, HOST"; NULL: none */

@@ -33,6 +33,13 @@ const struct config_key config_keys[] = {
 	{ "host", "memory_reserve_mib", CONFIG_TYPE_UINT, AT(host_memory_reserve_mib), 0,
 	  INT64_C(1) << 40, "0", NULL, "MiB",
 	  "Memory that an incoming guest, a restore or a copying refresh must leave available." },
+	{ "host", "autostart_at_once", CONFIG_TYPE_UINT, AT(host_autostart_at_once), 1, 1000, "4",
+	  NULL, "VMs", "So many VMs with autostart are being started at most, after a boot." },
+	{ "host", "autostart_pause_ms", CONFIG_TYPE_UINT, AT(host_autostart_pause_ms), 0, MS_MAX,
+	  "500", NULL, "ms", "Time between the beginnings of two such starts." },
+	{ "host", "autostart_give_up_s", CONFIG_TYPE_UINT, AT(host_autostart_give_up_s), 0, 86400,
+	  "900", NULL, "seconds",
+	  "How long a VM with autostart is tried again that could not be started; 0: not at all." },
 	{ "host", "vcpus_per_core", CONFIG_TYPE_UINT, AT(host_vcpus_per_core), 0, 1000, "0", NULL,
 	  "vCPUs",
 	  "An incoming guest is refused if the guests of this host would have more vCPUs to a core "

@@ -34,6 +34,7 @@ static const struct {
 	{ "hooks", &service_hooks },
 	{ "capacity", &service_capacity },
 	{ "evacuations", &service_evacuations },
+	{ "autostart", &service_autostart },
 	{ "maintenances", &service_maintenances },
 	{ "shutdown", &service_shutdown },
 	{ "check", &service_check },

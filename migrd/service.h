@@ -61,6 +61,7 @@ extern const struct service service_queue;
 extern const struct service service_hooks;
 extern const struct service service_capacity;
 extern const struct service service_evacuations;
+extern const struct service service_autostart;
 extern const struct service service_maintenances;
 extern const struct service service_shutdown;
 

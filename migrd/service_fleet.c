@@ -22,6 +22,11 @@ static void recover_jobs(void *data)
 	api_shutdown_recovered(api);
 }
 
+static void begin_autostart(void *data)
+{
+	autostart_begin(((const struct api *)data)->autostart);
+}
+
 static bool start_newest(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;
@@ -36,6 +41,7 @@ static bool start_newest(struct daemon *daemon, struct err *err)
 		.peer_ids = api->peer_ids,
 		.host_id = daemon->config->host_id,
 		.recover = recover_jobs,
+		.settled = begin_autostart,
 		.data = api,
 	};
 	api->newest = newest_new(&api->newest_env);
@@ -225,6 +231,41 @@ static void free_evacuations(struct daemon *daemon)
 }
 
 const struct service service_evacuations = { start_evacuations, end_evacuations, free_evacuations };
+
+/* ---- VMs that are started after a boot -------------------------------------------------- */
+
+static bool start_autostart(struct daemon *daemon, struct err *err)
+{
+	const struct config *config = daemon->config;
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->autostart = autostart_new(&(struct autostart_env){
+		.loop = api->loop,
+		.vms = api->vms,
+		.newest_env = &api->newest_env,
+		.newest = api->newest,
+		.at_once = (unsigned)config->host_autostart_at_once,
+		.pause_ms = (uint32_t)config->host_autostart_pause_ms,
+		.give_up_s = (uint32_t)config->host_autostart_give_up_s,
+		.may = api_may_autostart,
+		.told = api_autostart_told,
+		.data = api,
+	});
+	return true;
+}
+
+static void end_autostart(struct daemon *daemon)
+{
+	autostart_end(daemon->api.autostart);
+}
+
+static void free_autostart(struct daemon *daemon)
+{
+	autostart_free(TAKE_PTR(daemon->api.autostart));
+}
+
+const struct service service_autostart = { start_autostart, end_autostart, free_autostart };
 
 /* ---- maintenances that this host conducts -------------------------------------------- */
 

@@ -16,9 +16,10 @@ struct events_values {
 
 #define VALUE(field) .offset = offsetof(struct events_values, field)
 
-static const char *const types[] = { "vm",         "move", "queue",   "save",        "refresh",
-				     "evacuation", "hold", "cordon",  "maintenance", "hook",
-				     "shutdown",   "qemu", "monitor", "backup",      NULL };
+static const char *const types[] = { "vm",          "move",       "queue",    "save",
+				     "refresh",     "evacuation", "hold",     "cordon",
+				     "maintenance", "hook",       "shutdown", "autostart",
+				     "qemu",        "monitor",    "backup",   NULL };
 
 static const struct cli_option events_options[] = {
 	{
@@ -27,7 +28,7 @@ static const struct cli_option events_options[] = {
 		VALUE(type),
 		.choices = types,
 		.arg = "vm|move|queue|save|refresh|evacuation|hold|cordon|maintenance|hook|"
-		       "shutdown|qemu|monitor|backup",
+		       "shutdown|autostart|qemu|monitor|backup",
 		.help = "only events of this type",
 	},
 	{

@@ -49,6 +49,8 @@ static const struct table_field show_fields[] = {
 	{ "job id", "job.id", TABLE_TEXT },
 	{ "job state", "job.state", TABLE_TEXT },
 	{ "held", "held", TABLE_TEXT },
+	{ "autostart", "definition.autostart", TABLE_TEXT },
+	{ "autostart waits", "autostart", TABLE_TEXT },
 	{ "monitor is with", "monitor.holder.kind", TABLE_TEXT },
 	{ "in QEMU's", "monitor.holder.command", TABLE_TEXT },
 	{ "for (ms)", "monitor.holder.held_ms", TABLE_NUMBER },

@@ -45,6 +45,7 @@ static const struct {
 	{ "vm", "backup",
 	  E("vm backup vm1 /srv/backups/vm1 --watch")
 		  E("vm backup vm1 /srv/backups/vm1 -i --watch") },
+	{ "vm", "autostart", E("vm autostart vm1 on --order 10") E("vm autostart vm1") },
 	{ "vm", "label", E("vm label vm1 tier=web rack-") },
 	{ "vm", "set-policy", E("vm set-policy vm1 patient") E("vm set-policy vm1") },
 	{ "vm", "place", E("vm place vm1") },

@@ -5,6 +5,7 @@
 
 #include "agents/migrctl/cmd_adopt.h"
 #include "agents/migrctl/cmd_agent.h"
+#include "agents/migrctl/cmd_autostart.h"
 #include "agents/migrctl/cmd_backup.h"
 #include "agents/migrctl/cmd_capacity.h"
 #include "agents/migrctl/cmd_console.h"
@@ -29,10 +30,10 @@
 #include "agents/migrctl/cmd_save.h"
 #include "agents/migrctl/cmd_top.h"
 #include "agents/migrctl/cmd_vm.h"
-#include "agents/migrctl/cmd_wait.h"
-#include "agents/migrctl/cmd_webhook.h"
 #include "agents/migrctl/cmd_vmbackup.h"
 #include "agents/migrctl/cmd_vnc.h"
+#include "agents/migrctl/cmd_wait.h"
+#include "agents/migrctl/cmd_webhook.h"
 #include "agents/migrctl/complete.h"
 #include "agents/migrctl/error_page.h"
 #include "agents/migrctl/examples.h"
@@ -135,6 +136,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vm_edit,
 	&cmd_vm_rename,
 	&cmd_vm_backup,
+	&cmd_vm_autostart,
 	&cmd_vm_label,
 	&cmd_vm_set_policy,
 	&cmd_vm_place,

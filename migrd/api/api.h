@@ -20,6 +20,7 @@
 #include "maintenance/maintenance.h"
 #include "metrics/metrics.h"
 #include "move/move.h"
+#include "owner/autostart.h"
 #include "owner/newest.h"
 #include "queue/queue.h"
 #include "refresh/refresh.h"
@@ -27,8 +28,8 @@
 #include "shutdown/shutdown.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
-#include "webhook/webhook.h"
 #include "vmbackup/vmbackup.h"
+#include "webhook/webhook.h"
 #include "wire/host_reply.h"
 #include "wire/vm_reply.h"
 
@@ -50,6 +51,7 @@ struct api {
 	struct queue *queue;
 	struct hooks *hooks;
 	struct evacuations *evacuations;
+	struct autostart *autostart;
 	struct maintenances *maintenances;
 	struct capacity *capacity;
 	struct shutdown *shutdown;
@@ -123,6 +125,9 @@ void api_hold_changed(void *api, const struct store_hold *hold, enum hold_change
 void api_hook_changed(void *api, const struct hook_run *run);
 bool api_hook_may_begin(void *api, const char *requester, struct err *err);
 bool api_is_kept_empty(void *api);
+/* autostart.c: callbacks of autostart_env. */
+bool api_may_autostart(void *api, struct strbuf *why);
+void api_autostart_told(void *api, const struct autostart_told *told);
 
 /* shutdown.c: callbacks of shutdown_env. */
 bool api_has_guests(void *api);

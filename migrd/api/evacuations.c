@@ -15,6 +15,7 @@ void api_evacuation_changed(void *data, struct evacuation *evac)
 
 	bus_publish(api->bus, "evacuation", json_encode(event_evacuation_fields, &event));
 	waits_look(api->waits, evacuation_machine(evac));
+	autostart_look(api->autostart);
 }
 
 static void reply_evacuation(struct http_request *req, int status, struct evacuation *evac)

@@ -15,6 +15,7 @@ void api_hook_changed(void *data, const struct hook_run *run)
 	const struct event_hook event = { .run = *run, .at = clock_wall_ms() };
 
 	evacuations_look(api->evacuations);
+	autostart_look(api->autostart);
 	bus_publish(api->bus, "hook", json_encode(event_hook_fields, &event));
 }
 

@@ -45,12 +45,14 @@ static void reply_vm(struct http_request *req, int status, const struct api *api
 		.edits = edits,
 		.edit_count = edit_count,
 	};
-	CLEANUP(strbuf_fini) struct strbuf held = STRBUF_INIT;
+	CLEANUP(strbuf_fini) struct strbuf held = STRBUF_INIT, autostart = STRBUF_INIT;
 
 	api_vm_summary(api, vm, &reply.summary);
 	reply.definition = json_read_back(vm_definition(vm));
 	if (vm_role(vm) == VM_ROLE_OWNED && holds_vm(api->holds, vm_uuid(vm), &held))
 		reply.held = strbuf_str(&held);
+	if (autostart_waits(api->autostart, vm, &autostart))
+		reply.autostart = strbuf_str(&autostart);
 	reply.has_warnings = warning;
 	reply.warnings = warning;
 	reply.warning_count = warning && *warning;
@@ -84,6 +86,7 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	if (api->queue)
 		queue_look(api->queue);
 	evacuations_look(api->evacuations);
+	autostart_look(api->autostart);
 	if (api->capacity)
 		capacity_note(api->capacity);
 	shutdown_look(api->shutdown);

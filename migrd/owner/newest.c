@@ -74,6 +74,12 @@ static void recover_others(const struct newest *newest)
 		newest->env.recover(newest->env.data);
 }
 
+static void tell_settled(const struct newest *newest)
+{
+	if (newest->env.settled)
+		newest->env.settled(newest->env.data);
+}
+
 static void trust(struct newest *newest)
 {
 	newest->is_in_doubt = false;
@@ -82,6 +88,7 @@ static void trust(struct newest *newest)
 	moves_recover_doubtful(newest->env.moves);
 	recover_others(newest);
 	vms_settle_found(newest->env.vms);
+	tell_settled(newest);
 	store_trust(newest->env.store, NULL, NULL);
 }
 
@@ -172,6 +179,7 @@ void newest_begin(struct newest *newest)
 		moves_recover(newest->env.moves);
 		recover_others(newest);
 		vms_settle(newest->env.vms);
+		tell_settled(newest);
 	}
 	ask(newest);
 }

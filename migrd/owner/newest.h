@@ -27,6 +27,8 @@ struct newest_env {
 	const char *host_id;
 	/* Other jobs that hold VMs; called before the VMs are settled. */
 	void (*recover)(void *data);
+	/* The VMs are settled, at once or when the doubt has ended.  NULL: nobody wants to know. */
+	void (*settled)(void *data);
 	void *data;
 };
 

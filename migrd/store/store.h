@@ -56,6 +56,11 @@ struct store_vm {
 	 * empties both.  Owned. */
 	char save_id[ID_UUID_SIZE];
 	char *saved_in;
+	/* The boot of the host in which a coordinator has seen it first; "": a version that did not
+	 * note it. In that boot it is to be started, and no QEMU of it was there yet (vm/boot.h).
+	 */
+	char seen_boot[ID_UUID_SIZE];
+	bool autostart_due;
 	bool qemu_is_second; /* its QEMU is in the second place of the VM (qemu/qemu.h) */
 };
 

@@ -90,6 +90,10 @@ static bool change(const struct vm_patch_request *request, const struct vm *vm, 
 		return err_wrap(err, "VM '%s'", vm_name(vm));
 	if (request->has_policy)
 		snprintf(def->policy, sizeof(def->policy), "%s", request->policy);
+	if (request->has_autostart)
+		def->autostart = request->autostart;
+	if (request->has_autostart_order)
+		def->autostart_order = request->autostart_order;
 	return vm_edit_is_empty(&request->edit) || edit_guest(request, vm, def, err);
 }
 

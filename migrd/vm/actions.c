@@ -3,6 +3,7 @@
  * and which command is then sent to QEMU. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "vm/boot.h"
 #include "vm/devices_priv.h"
 #include "vm/entry.h"
 #include "vm/firmware.h"
@@ -137,6 +138,7 @@ static void on_launched(void *data, const struct err *err)
 		finish(run, err);
 		return;
 	}
+	vm_autostart_over(vm);
 	vm_entry_command(run->entry, "cont", NULL, COMMAND_DEADLINE_MS, on_continued, run);
 }
 

@@ -2,6 +2,7 @@
 /* Makes VMs: a user defines one, adopts one, or a move brings one. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "vm/devices_priv.h"
 #include "vm/rename.h"
 #include "vm/same_cid.h"
@@ -57,6 +58,7 @@ static struct vm *add_new(struct vms *vms, const struct vm_def *def, enum vm_rol
 	snprintf(row.name, sizeof(row.name), "%s", def->name);
 	snprintf(row.role, sizeof(row.role), "%s", vm_role_names[role]);
 	snprintf(row.intent, sizeof(row.intent), "%s", vm_intent_names[VM_INTENT_STOPPED]);
+	snprintf(row.seen_boot, sizeof(row.seen_boot), "%s", proc_boot_id());
 	row.definition = xstrdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 	return vm_add(vms, &row);
 }

@@ -381,6 +381,8 @@ static void settle(struct vms *vms, void (*finish)(struct vm *vm))
 	for (struct vm *vm = vms->list, *next; vm; vm = next) {
 		next = vm->next;
 		vm->look_is_owed = vm->job != NULL;
+		if (vm_see_boot(vm, finish == vm_follow_found) && vm->job)
+			vm_save(vm, NULL, NULL);
 		if (vm->job)
 			continue;
 		if (vm->role == VM_ROLE_INCOMING) {

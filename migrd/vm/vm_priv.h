@@ -120,6 +120,10 @@ void vm_forget_def(struct vm *vm);
 void vm_leave_waiting(struct vm *vm);
 /* Starts the QEMU; LAUNCHED is called when it is ready or has failed. */
 void vm_launch(struct vm *vm, bool incoming, vm_done_fn *launched, void *data);
+/* vm/boot.c: at the start of the coordinator: if the host was booted since the VM was seen, it may
+ * be to be started; but not by a record that MAY_BE_OLD, which tells nothing of boots.  True: the
+ * caller writes the row. */
+bool vm_see_boot(struct vm *vm, bool may_be_old);
 /* Notes in the row that a start is under way, until a QEMU is recorded: so a restart
  * can tell it from a QEMU that was there and has ended. */
 void vm_note_starting(struct vm *vm, bool is_starting);

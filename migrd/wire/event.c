@@ -2,8 +2,8 @@
 #include "wire/event.h"
 
 const char *const event_type_names[EVENT_TYPE_COUNT + 1] = {
-	"vm",   "move",   "save", "refresh", "evacuation", "maintenance", "queue", "hold",
-	"hook", "cordon", "qemu", "monitor", "shutdown",   "backup",      NULL,
+	"vm",   "move",   "save", "refresh", "evacuation", "maintenance", "queue",     "hold",
+	"hook", "cordon", "qemu", "monitor", "shutdown",   "backup",      "autostart", NULL,
 };
 
 const struct json_field event_vm_fields[] = {
@@ -71,5 +71,20 @@ const struct json_field event_shutdown_fields[] = {
 	JSON_PART_OF(struct event_shutdown, shutdown, host_shutdown_fields),
 	JSON_SHOWN(struct event_shutdown, host, "Id of the host that tells."),
 	JSON_SHOWN_TIME(struct event_shutdown, at, "Time of the event."),
+	{ 0 },
+};
+
+const struct json_field event_autostart_fields[] = {
+	JSON_SHOWN(struct event_autostart, vm, "Name of the VM."),
+	JSON_SHOWN(struct event_autostart, vm_uuid, "Uuid of the VM."),
+	JSON_SHOWN(struct event_autostart, host, "Id of the host that tells."),
+	JSON_SHOWN(struct event_autostart, result,
+		   "started; failed, and it is tried again; or gave-up."),
+	JSON_SHOWN(struct event_autostart, reason, "Why not; null: it was started.",
+		   .nullable = true),
+	JSON_SHOWN(struct event_autostart, tries, "How often it was tried."),
+	JSON_SHOWN_TIME(struct event_autostart, again_at,
+			"Time of the next try; null: there is none.", .nullable = true),
+	JSON_SHOWN_TIME(struct event_autostart, at, "Time of the event."),
 	{ 0 },
 };

@@ -9,7 +9,7 @@
 
 /* Types of events, for filters; ended by NULL.  `gap' is none: it is told whatever the filter. */
 extern const char *const event_type_names[];
-#define EVENT_TYPE_COUNT 14
+#define EVENT_TYPE_COUNT 15
 #define EVENT_TYPE_SIZE  16
 
 struct event_vm {
@@ -61,5 +61,13 @@ struct event_shutdown {
 	int64_t at;
 };
 extern const struct json_field event_shutdown_fields[];
+
+/* A VM was started after a boot of the host, or was not. */
+struct event_autostart {
+	const char *vm, *vm_uuid, *host, *result, *reason; /* REASON: NULL if it was */
+	uint64_t tries;
+	int64_t again_at, at; /* AGAIN_AT 0: it is not tried again */
+};
+extern const struct json_field event_autostart_fields[];
 
 #endif

@@ -168,12 +168,12 @@ const struct json_field peer_prepare_fields[] = {
 	  .type = JSON_ANY,
 	  .required = true,
 	  JSON_MEMBER(struct peer_prepare, definition),
-	  .help = "The VM definition, normalized, without labels, policy, placement and next." },
+	  .help = "The VM definition, normalized, without the members of about." },
 	{ .key = "about",
 	  .type = JSON_ANY,
 	  JSON_MEMBER(struct peer_prepare, about),
-	  .help = "Members of the definition that no guest needs: labels, policy, placement and "
-		  "next." },
+	  .help = "Members of the definition that no guest needs: labels, policy, placement, "
+		  "autostart, autostart_order and next." },
 	{ .key = "options",
 	  .type = JSON_OBJECT,
 	  JSON_MEMBER(struct peer_prepare, options),

@@ -260,6 +260,8 @@ static const struct {
 	  "Events were lost: what a client that resumes hears first." },
 	{ "event-monitor", event_monitor_fields, JSON_SCHEMA_REPLY, "Event monitor",
 	  "A command that was passed on to a QEMU, or refused, and is no query." },
+	{ "event-autostart", event_autostart_fields, JSON_SCHEMA_REPLY, "Event autostart",
+	  "Data of an event `autostart` of GET /v1/events." },
 	{ "event-shutdown", event_shutdown_fields, JSON_SCHEMA_REPLY, "Event shutdown",
 	  "What a shutdown of the host waits for is another." },
 };

@@ -639,6 +639,15 @@ const struct json_field vm_def_fields[] = {
 	  JSON_MEMBER(struct vm_def, placement),
 	  .fields = placement_fields,
 	  .help = "Where it may be, which plans keep to; default: anywhere." },
+	{ .key = "autostart",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_def, autostart),
+	  .help = "It is started after a boot of its host; default: false." },
+	{ .key = "autostart_order",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct vm_def, autostart_order),
+	  .max = 1000000,
+	  .help = "VMs with autostart are begun with the lowest first; default: 0." },
 	{ .key = "next",
 	  .type = JSON_OBJECT,
 	  JSON_MEMBER(struct vm_def, next),
@@ -648,7 +657,8 @@ const struct json_field vm_def_fields[] = {
 	{ 0 },
 };
 
-const char *const vm_def_about_keys[] = { "labels", "policy", "placement", "next", NULL };
+const char *const vm_def_about_keys[] = { "labels",          "policy", "placement", "autostart",
+					  "autostart_order", "next",   NULL };
 
 static void check_labels(struct vm_def *def, struct faults *faults)
 {

@@ -359,6 +359,8 @@ struct vm_def {
 	char labels[LABELS_SIZE];
 	char policy[ID_NAME_SIZE]; /* of its moves, unless they say another; "": none is named */
 	struct placement placement;
+	bool autostart;           /* after a boot of its host */
+	uint64_t autostart_order; /* the lowest first */
 	struct vm_edit next; /* what changes when its QEMU is started next */
 };
 

@@ -85,6 +85,11 @@ const struct json_field vm_reply_fields[] = {
 			  .is_passing = true),
 	JSON_SHOWN(struct vm_reply, definition, "Definition of the VM, as POST /v1/vms takes it.",
 		   .fields = vm_def_fields),
+	JSON_SHOWN(struct vm_reply, autostart,
+		   "What a VM waits for that is to be started since the host was booted; null: it "
+		   "is "
+		   "not to be.",
+		   .nullable = true, .is_passing = true),
 	JSON_SHOWN(struct vm_reply, held,
 		   "Who keeps automata from moving it, until when and why; null: nobody.",
 		   .nullable = true, .is_passing = true),

@@ -62,6 +62,7 @@ struct vm_reply {
 	struct vm_summary summary;
 	struct vm_shown_monitor monitor;
 	struct json_object *definition;
+	const char *autostart; /* why it is not started yet since the boot; NULL: it is not to be */
 	const char *held;  /* by whom, until when, why; NULL: by nobody */
 	bool has_warnings; /* of a start */
 	const char *const *warnings;

@@ -48,12 +48,24 @@ const struct json_field vm_patch_fields[] = {
 	  JSON_MEMBER(struct vm_patch_request, placement),
 	  .fields = placement_fields,
 	  .help = "What of its placement is added or changed; null removes a member or a label." },
+	{ .key = "autostart",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct vm_patch_request, autostart),
+	  .present_offset = offsetof(struct vm_patch_request, has_autostart),
+	  .help = "It is started after a boot of its host." },
+	{ .key = "autostart_order",
+	  .type = JSON_UINT,
+	  JSON_MEMBER(struct vm_patch_request, autostart_order),
+	  .present_offset = offsetof(struct vm_patch_request, has_autostart_order),
+	  .max = 1000000,
+	  .help = "VMs with autostart are begun with the lowest first." },
 	JSON_PART_OF(struct vm_patch_request, edit, vm_edit_fields),
 	{ .key = "when",
 	  .type = JSON_ENUM,
 	  JSON_MEMBER(struct vm_patch_request, when),
 	  .names = when_names,
-	  .help = "When it is changed itself, which is not labels, policy and placement: auto (the "
+	  .help = "When it is changed itself, which is neither labels, policy, placement nor "
+		  "autostart: auto (the "
 		  "default): now if the VM is stopped, else at the next start; now: or not at all; "
 		  "next-start." },
 	{ 0 },
@@ -76,9 +88,11 @@ bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, stru
 
 	memset(ret, 0, sizeof(*ret));
 	if (json_decode(obj, vm_patch_fields, ret, "", faults) && !ret->labels &&
-	    !ret->has_policy && !ret->placement && vm_edit_is_empty(&ret->edit))
+	    !ret->has_policy && !ret->placement && !ret->has_autostart &&
+	    !ret->has_autostart_order && vm_edit_is_empty(&ret->edit))
 		faults_add(faults, "",
-			   "nothing to change: give labels, policy, placement, memory_mib, vcpus, "
+			   "nothing to change: give labels, policy, placement, autostart, "
+			   "autostart_order, memory_mib, vcpus, "
 			   "cpu_model, boot_order, disks, nics or remove");
 	if (ret->labels)
 		labels_check(ret->labels, "/labels", true, faults);

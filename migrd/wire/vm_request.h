@@ -32,6 +32,8 @@ struct vm_patch_request {
 	struct json_object *labels; /* changes, null removing one; owned; NULL: none */
 	bool has_policy;
 	char policy[ID_NAME_SIZE]; /* "": none from now on */
+	bool has_autostart, autostart, has_autostart_order;
+	uint64_t autostart_order;
 	struct json_object *placement; /* changes (wire/placement.h); owned; NULL: none */
 	struct vm_edit edit;
 	int when; /* enum vm_edit_when */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* At its start the daemon asks the peers b and c which VMs they have (owner/newest.h).  What
  * waits for the answers while the store is in doubt, and how do they change the records? */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "check_main.h"
 #include "newest_rig.h"
 
@@ -226,6 +228,26 @@ START_TEST(in_doubt_newer_generation_elsewhere_gives_up_the_record_of_a_running_
 }
 END_TEST
 
+/* It was renamed where it is; what counts is the uuid, with a higher generation. */
+START_TEST(vm_that_was_here_may_come_back_with_another_name)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	struct err err = { 0 };
+
+	rig_create_vm();
+	newest_rig_restart();
+	newest_rig_none("c");
+	newest_rig_has("b", "owned", "stopped", RIG_GENERATION + 1);
+	ck_assert_int_eq(vm_role(rig_vm()), VM_ROLE_FORMER);
+	ck_assert(vm_copy_definition(rig_vm(), def, &err));
+	snprintf(def->name, sizeof(def->name), "renamed");
+	ck_assert(!vm_may_come(rig.vms, def, RIG_GENERATION, &err));
+	ck_assert_int_eq(err.code, ERR_EXISTS);
+	ck_assert(vm_may_come(rig.vms, def, RIG_GENERATION + 9, &err));
+	free(def);
+}
+END_TEST
+
 /* A move asks its peer by itself, so its guest is left to it. */
 START_TEST(guest_that_a_move_holds_is_left_to_the_move)
 {
@@ -300,6 +322,7 @@ static void add_records(Suite *s)
 	tcase_add_test(tc, newer_generation_elsewhere_leaves_a_running_guest_to_a_person);
 	tcase_add_test(tc,
 		       in_doubt_newer_generation_elsewhere_gives_up_the_record_of_a_running_guest);
+	tcase_add_test(tc, vm_that_was_here_may_come_back_with_another_name);
 	tcase_add_test(tc, guest_that_a_move_holds_is_left_to_the_move);
 	tcase_add_test(tc, guest_that_was_sent_away_is_asked_after_until_it_is_found);
 }

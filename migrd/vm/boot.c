@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm/boot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "vm/vm_priv.h"
+
+/* By the text, as vm_def_of() would keep a struct for each VM. */
+static bool has_autostart(const struct vm *vm)
+{
+	CLEANUP(json_putp) struct json_object *def = json_read_back(vm->row.definition);
+
+	return json_get_bool(def, "autostart", false);
+}
+
+/* An empty `seen_boot' is of a version that did not note it, perhaps in this very boot. */
+bool vm_see_boot(struct vm *vm, bool may_be_old)
+{
+	bool is_booted = vm->row.seen_boot[0] && strcmp(vm->row.seen_boot, proc_boot_id()) != 0;
+
+	if (vm->role == VM_ROLE_INCOMING || strcmp(vm->row.seen_boot, proc_boot_id()) == 0)
+		return false;
+	snprintf(vm->row.seen_boot, sizeof(vm->row.seen_boot), "%s", proc_boot_id());
+	vm->row.autostart_due = is_booted && !may_be_old && vm->role == VM_ROLE_OWNED &&
+				!vm->qemu && has_autostart(vm);
+	if (vm->row.autostart_due)
+		log_info("vm", "autostart", "vm=%s reason=%s", vm->row.name, "the host was booted");
+	return true;
+}
+
+bool vm_is_autostart_due(const struct vm *vm)
+{
+	return vm->row.autostart_due;
+}
+
+void vm_autostart_over(struct vm *vm)
+{
+	if (!vm->row.autostart_due)
+		return;
+	vm->row.autostart_due = false;
+	vm_save(vm, NULL, NULL);
+}
