@@ -27,9 +27,9 @@
 #include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
-#include "wire/webhook.h"
-#include "wire/vmbackup_request.h"
 #include "wire/vm_stats.h"
+#include "wire/vmbackup_request.h"
+#include "wire/webhook.h"
 
 #define V HTTP_ROLE_VIEWER
 #define O HTTP_ROLE_OPERATOR

@@ -51,8 +51,7 @@ extern const struct store_rows *const store_rows_of[STORE_TABLE_COUNT]; /* rows.
 extern const struct store_rows store_vm_rows, store_move_rows, store_notes_rows, store_save_rows,
 	store_refresh_rows, store_vmbackup_rows, store_policy_rows, store_queue_rows,
 	store_hold_rows, store_evacuation_rows, store_hook_rows, store_maintenance_rows,
-	store_answer_rows,
-	store_webhook_rows, store_delivery_rows;
+	store_answer_rows, store_webhook_rows, store_delivery_rows;
 
 void store_item_submit(struct store *store, struct store_item *item, store_item_run_fn *run,
 		       store_item_done_fn *done);

@@ -30,10 +30,10 @@
 #include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
-#include "wire/webhook.h"
+#include "wire/vm_stats.h"
 #include "wire/vmbackup_reply.h"
 #include "wire/vmbackup_request.h"
-#include "wire/vm_stats.h"
+#include "wire/webhook.h"
 
 static const struct {
 	const char *name;

@@ -361,7 +361,7 @@ struct vm_def {
 	struct placement placement;
 	bool autostart;           /* after a boot of its host */
 	uint64_t autostart_order; /* the lowest first */
-	struct vm_edit next; /* what changes when its QEMU is started next */
+	struct vm_edit next;      /* what changes when its QEMU is started next */
 };
 
 /* Only the VM's host has the image, so that a move must copy it. */
