@@ -123,11 +123,11 @@ class BackupArena(Arena):
         vm = self.guest.vm(self.here)
         if vm["state"] != "running" or vm["job"] or vm["pid"] != self.pid:
             raise CaseFailed(f"job {job}: {vm}")
-        self.check_files(job)
         self.check_qemu()
-        self.guest.wait_sweeps(1, self.here)
         self.wait_clean(self.here, vm)
         record.clean_s = time.monotonic() - (record.back_at or record.began_at)
+        self.check_files(job)
+        self.guest.wait_sweeps(1, self.here)
         self.assert_history()
         self.measure_silence(record)
 

@@ -247,6 +247,7 @@ proctype end_of_it()
 	assert(!lives || (job == absent && !opened));         /* nothing is left in QEMU */
 	assert((state == done) == (files == named));        /* whole, or not there */
 	assert(state == done || files == absent);
+	assert(state == done || faults < FAULTS);           /* nothing fails by itself */
 	assert(state == done || bitmap != kept);
 	/* The next incremental backup: of this one, or of the parent. */
 	if

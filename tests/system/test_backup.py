@@ -4,9 +4,12 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 
 from lib.api import ApiError
 from lib.disks import Disk, MIB, assert_same_image, qemu_img
+from lib.linux import LinuxGuest, make_disk
+from lib.long_form import only_full
 from lib.qmp import Qmp
 from lib.world import SystemTest
 
@@ -204,6 +207,30 @@ class BackupTest(BackupCase):
         self.assertIn("was not closed as it must be", full["disks"][0]["why_full"])
         self.assertEqual(self.bitmaps(), {"one": [full["id"]]})
 
+    # Before QEMU 11.0 a write of the guest fails with the target, and QEMU stops the guest since there
+    # is no room; it goes on when nothing is copied any more, and makes the write.
+    def test_full_target_ends_the_backup_and_not_the_guest(self):
+        disk = Disk("one", format="qcow2", mib=24, area=8, rate="max", data=8)
+        self.a.kill9()
+        self.a.prefix = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c",
+                         f"mount -t tmpfs -o size=3m,mode=0700 migrd-test {self.a.backups} && "
+                         'exec "$0" "$@"']
+        self.a.start()
+        self.start(disk)
+        self.assertEqual(self.wait_end(self.begin(), "failed")["error"]["code"], "no-space")
+        for _ in range(2):     # what is compressed is not reckoned with beforehand
+            failed = self.wait_end(self.begin(compress=True), "failed")
+            self.assertIn("No space left on device", failed["error"]["detail"])
+            self.assertEqual(self.names(), [])
+            self.eventually("the guest runs", lambda: self.guest.vm(self.a)["state"] == "running")
+            self.guest.assert_runs_on(self.a)
+        self.assert_nothing_left()
+        self.assertEqual(self.bitmaps(), {"one": []})
+        self.assertEqual(self.guest.console.failed_requests(), 0)
+        self.guest.console.assert_disks_right()
+        self.stop_guest()
+        disk.assert_stamps()
+
     def test_what_is_refused(self):
         disk = Disk("one", mib=8, area=2, rate=4)
         self.start(disk)
@@ -223,3 +250,102 @@ class BackupTest(BackupCase):
         self.assertEqual(self.names(), [])
         self.stop_guest()
         refuse(409, "conflict", self.begin)
+
+
+class BackupMoveTest(BackupCase):
+    """Backups of a guest that is moved; both hosts have the directory of its backups."""
+
+    host_ids = ("a", "b")
+    timeout_seconds = 200
+
+    def prepare(self):
+        a, b = self.world["a"], self.world["b"]
+        b.backups = a.backups
+        b.write_config()
+
+    def order(self, to, host, **options):
+        return host.api.post("/v1/queue", {"vm": "g1", "to": to, **options})["id"]
+
+    def entry(self, entry, host):
+        return host.api.get(f"/v1/queue/{entry}")
+
+    def wait_order(self, entry, host, timeout=60):
+        def done():
+            now = self.entry(entry, host)
+            return now if now["final"] else None
+        now = self.eventually("the end of the order", done, timeout)
+        self.assertEqual(now["state"], "done", now)
+
+    # A move waits for a backup; one of an evacuation, or that asks for it, ends it.  What is noted in
+    # shared images goes along, so the next backup on the other host is incremental and right.
+    def test_move_during_a_backup_waits_or_ends_it_and_bitmaps_travel(self):
+        one = Disk("one", format="qcow2", shared=True, area=2, rate=8, data=8)
+        two = Disk("two", format="qcow2", shared=True, area=2, rate=8)
+        self.start(one, two)
+        full = self.backup()
+        job = self.begin(bandwidth_bytes_per_s=SLOW)
+        self.wait_copying(job)
+        self.assert_api_error(409, "busy", self.a.api.post, "/v1/moves", {"vm": "g1", "to": "b"})
+        entry = self.order("b", self.a)
+        now = self.eventually("a reason", lambda: self.entry(entry, self.a)["reason"])
+        self.assertIn(f"another job (BACKUP {job}): it waits for its end", now)
+        self.a.api.post(f"/v1/queue/{entry}/cancel")
+        self.assertFalse(self.job(job)["final"])
+        entry = self.order("b", self.a, priority="evacuation")
+        ended = self.wait_end(job, "cancelled")
+        self.assertIn(f"ended for the move of VM 'g1' (entry {entry} of the queue, priority "
+                      "`evacuation')", ended["error"]["detail"])
+        self.wait_order(entry, self.a)
+        self.guest.assert_runs_on(self.b)
+        self.assertEqual(self.bitmaps(self.b), {"one": [full["id"]], "two": [full["id"]]})
+
+        next_ = self.backup(self.b, mode="incremental", fallback="refuse")
+        self.assertEqual((next_["parent"], [disk["mode"] for disk in next_["disks"]]),
+                         (full["id"], ["incremental"] * 2))
+        for disk in (one, two):
+            disk.assert_stamps(self.image(next_, disk), "qcow2")
+
+        # One that waits goes when the backup has ended.
+        job = self.begin(self.b, bandwidth_bytes_per_s=4 * MIB)
+        self.wait_copying(job, self.b)
+        entry = self.order("a", self.b, block_jobs="wait", priority="evacuation")
+        self.assertIn("waits for its end",
+                      self.eventually("a reason", lambda: self.entry(entry, self.b)["reason"]))
+        self.wait_end(job, host=self.b)
+        self.wait_order(entry, self.b)
+        self.guest.assert_runs_on(self.a)
+        self.a.api.post("/v1/vms/g1/pause")
+        last = self.backup(mode="incremental", fallback="refuse")
+        self.assertEqual(last["parent"], job)
+        self.stop_guest()
+        for disk in (one, two):
+            assert_same_image(disk.path, self.image(last, disk), "qcow2", "qcow2")
+
+
+class BackupAgentTest(BackupCase):
+    timeout_seconds = 200
+
+    # The guest's file systems are frozen for the moment of the backup, and not any longer; what a
+    # person has frozen stays so.
+    @only_full
+    def test_file_systems_are_frozen_for_the_moment(self):
+        self.guest = LinuxGuest(self.world, "g1", guest_agent=True,
+                                disks=[make_disk(self.world, "data")])
+        self.place = self.a.backups
+        self.guest.start(self.a)
+        self.guest.sh("mke2fs /dev/vda && mount /dev/vda /mnt && echo right >/mnt/file")
+        self.eventually("the agent", lambda: self.guest.vm(self.a)["agent"]["connected"])
+        backup = self.backup(quiesce="require")
+        self.assertEqual(backup["quiesced"], "frozen")
+        self.eventually("the thaw", lambda: not self.guest.vm(self.a)["agent"]["frozen"])
+        self.guest.sh("echo more >>/mnt/file; sync")
+        self.a.api.post("/v1/vms/g1/agent/freeze", {"lease_ms": 60000})
+        self.assertEqual(self.backup()["quiesced"], "frozen")
+        self.assertTrue(self.guest.vm(self.a)["agent"]["frozen"])
+        self.a.api.post("/v1/vms/g1/agent/thaw")
+        self.assertEqual(self.backup(quiesce="no")["quiesced"], "not-frozen")
+        # What was frozen needs no repair.
+        image, raw = self.place / backup["id"] / "data.qcow2", self.place / "raw"
+        qemu_img("convert", "-O", "raw", image, raw)
+        fsck = subprocess.run(["e2fsck", "-fn", raw], check=False, capture_output=True, text=True)
+        self.assertEqual(fsck.returncode, 0, fsck.stdout + fsck.stderr)
