@@ -158,6 +158,7 @@ void delivery_bury(struct delivery *d)
 	delivery_touch(d);
 	w->webhooks->dead++;
 	while (w->dead_count > WEBHOOK_DEAD_MAX || w->dead_bytes > WEBHOOK_DEAD_BYTES)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): TAILQ_REMOVE has moved the head */
 		delivery_remove(TAILQ_FIRST(&w->dead));
 }
 

@@ -7,11 +7,13 @@ import hashlib
 import hmac
 import http.client
 import random
+import re
 import socket
 import time
 
 from lib import settings
 from lib.api import ApiError
+from lib.long_form import only_full
 from lib.party import SECRET, Parties
 from lib.world import SystemTest
 
@@ -99,6 +101,22 @@ class WebhookTest(WebhookBase):
             self.assertEqual(notice["signature"], "v1," + base64.b64encode(
                 hmac.digest(key, notice["signed"], hashlib.sha256)).decode())
         self.assertNotIn(secret, self.a.log.read_text(encoding="utf-8"))
+        self.assert_example_agrees(secret, told[0])
+
+    def assert_example_agrees(self, secret, notice):
+        """The receiver of doc/api.md takes what was sent, and nothing else."""
+        document = (settings.SOURCE_DIR / "doc/api.md").read_text(encoding="utf-8")
+        (code,) = re.findall(r"```python\n(.*?)```", document.split("## Webhooks")[1], re.DOTALL)
+        names = {}
+        exec(code, names)                                       # pylint: disable=exec-used
+        sent_s, body = notice["signed"].split(b".", 2)[1:]
+        headers = {"webhook-id": notice["id"], "webhook-timestamp": sent_s.decode(),
+                   "webhook-signature": notice["signature"]}
+        self.assertTrue(names["is_genuine"]([SECRET, secret], headers, body))
+        self.assertFalse(names["is_genuine"]([SECRET], headers, body))
+        self.assertFalse(names["is_genuine"]([secret], headers, body + b" "))
+        old = {**headers, "webhook-timestamp": str(int(sent_s) - 600)}
+        self.assertFalse(names["is_genuine"]([secret], old, body))
 
     def test_test_says_what_came_of_it(self):
         webhook = self.add()
@@ -227,6 +245,27 @@ class WebhookTest(WebhookBase):
         made += self.happen()
         self.wait_empty(webhook)
         told, gaps = self.assert_complete(made)
+        self.note(f"{len(made)} changes: {told} told, {gaps} losses told")
+
+
+    @only_full
+    def test_full_queue_over_kills_loses_no_change_without_a_word(self):
+        webhook, made = self.add(), []
+        self.parties.set("receiver", 200, hang_up)
+        for _ in range(4):
+            made += self.happen(150)
+            self.a.kill9()
+            self.a.start()
+        self.assertEqual(self.show(webhook)["pending"], 1000)
+        made += self.happen(20)
+        self.assertGreaterEqual(self.show(webhook)["lost"], 40)
+        self.parties.set("receiver", 200, {})
+        self.wait_empty(webhook, 60)
+        made += self.happen(1)
+        self.wait_empty(webhook)
+        told, gaps = self.assert_complete(made)
+        self.assertIn(made[-1], [n["data"]["id"] for n in self.heard(kind="hold")])
+        self.assertLess(told, len(made))
         self.note(f"{len(made)} changes: {told} told, {gaps} losses told")
 
 

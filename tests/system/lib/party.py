@@ -33,6 +33,7 @@ def write_secret(directory):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True      # else each answer waits 40 ms for an ACK
     timeout = 60
 
     def do_POST(self):
