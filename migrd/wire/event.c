@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/event.h"
 
-const char *const event_type_names[EVENT_TYPE_COUNT + 1] = {
-	"vm",   "move",   "save", "refresh", "evacuation", "maintenance", "queue",     "hold",
-	"hook", "cordon", "qemu", "monitor", "shutdown",   "backup",      "autostart", NULL,
-};
+#define FIRST(name) name
+#define NEXT(name)  , name
+const char *const event_type_names[EVENT_TYPE_COUNT + 1] = { EVENT_TYPES(FIRST, NEXT) };
 
 const struct json_field event_vm_fields[] = {
 	JSON_PART_OF(struct event_vm, vm, vm_summary_fields),

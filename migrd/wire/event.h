@@ -7,10 +7,28 @@
 #include "wire/move_reply.h"
 #include "wire/vm_reply.h"
 
-/* Types of events, for filters; ended by NULL.  `gap' is none: it is told whatever the filter. */
-extern const char *const event_type_names[];
-#define EVENT_TYPE_COUNT 15
-#define EVENT_TYPE_SIZE  16
+/* Types of events, for filters: FIRST of the first, NEXT of each other one.  `gap' is none: it is
+ * told whatever the filter. */
+#define EVENT_TYPES(FIRST, NEXT) \
+	FIRST("vm")              \
+	NEXT("move")             \
+	NEXT("save")             \
+	NEXT("refresh")          \
+	NEXT("evacuation")       \
+	NEXT("maintenance")      \
+	NEXT("queue")            \
+	NEXT("hold")             \
+	NEXT("hook")             \
+	NEXT("cordon")           \
+	NEXT("qemu")             \
+	NEXT("monitor")          \
+	NEXT("shutdown")         \
+	NEXT("backup")           \
+	NEXT("autostart")
+#define EVENT_TYPE_ONE(name) +1
+#define EVENT_TYPE_COUNT     (0 EVENT_TYPES(EVENT_TYPE_ONE, EVENT_TYPE_ONE))
+#define EVENT_TYPE_SIZE      16
+extern const char *const event_type_names[]; /* ended by NULL */
 
 struct event_vm {
 	struct vm_summary vm;

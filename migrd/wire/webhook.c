@@ -64,6 +64,9 @@ static bool check_secret(const char *value, const char **ret_why)
 		.min = (min_), .max = (max_), .help = help_,                                   \
 	}
 
+#define TYPE(name)    name
+#define OR_TYPE(name) "|" name
+
 static const struct json_field rest_fields[] = {
 	{ .key = "description",
 	  .type = JSON_STRING,
@@ -73,8 +76,7 @@ static const struct json_field rest_fields[] = {
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct webhook_wish, types, type_count),
 	  .check = check_type,
-	  .pattern = "^(vm|move|save|refresh|evacuation|maintenance|queue|hold|hook|cordon|qemu|"
-		     "monitor|shutdown)$",
+	  .pattern = "^(" EVENT_TYPES(TYPE, OR_TYPE) ")$",
 	  .help = "Only events of these types; none: of all." },
 	{ .key = "vm",
 	  .type = JSON_STRING,
