@@ -27,6 +27,7 @@ static const struct {
 	{ "adopter", &service_adopter },
 	{ "moves", &service_moves },
 	{ "saves", &service_saves },
+	{ "snapshots", &service_snapshots },
 	{ "refreshes", &service_refreshes },
 	{ "vmbackups", &service_vmbackups },
 	{ "newest", &service_newest },

@@ -52,6 +52,7 @@ extern const struct service service_vms;
 extern const struct service service_adopter;
 extern const struct service service_moves;
 extern const struct service service_saves;
+extern const struct service service_snapshots;
 extern const struct service service_refreshes;
 extern const struct service service_vmbackups;
 

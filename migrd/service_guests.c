@@ -186,6 +186,31 @@ static void free_saves(struct daemon *daemon)
 
 const struct service service_saves = { start_saves, end_saves, free_saves };
 
+static bool start_snapshots(struct daemon *daemon, struct err *err)
+{
+	struct api *api = &daemon->api;
+
+	(void)err;
+	api->snapshots = snapshots_new(&(struct snapshots_env){
+		.loop = api->loop,
+		.vms = api->vms,
+		.qemu_img = daemon->config->storage_qemu_img,
+	});
+	return true;
+}
+
+static void end_snapshots(struct daemon *daemon)
+{
+	snapshots_clear(daemon->api.snapshots);
+}
+
+static void free_snapshots(struct daemon *daemon)
+{
+	snapshots_free(daemon->api.snapshots);
+}
+
+const struct service service_snapshots = { start_snapshots, end_snapshots, free_snapshots };
+
 static bool start_refreshes(struct daemon *daemon, struct err *err)
 {
 	struct api *api = &daemon->api;

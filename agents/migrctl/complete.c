@@ -110,8 +110,9 @@ static void add_hosts(const struct source *source, const struct cli_place *place
 	add_items(client, "/v1/peers", "id", text);
 }
 
-static void add_devices(const struct source *source, const struct cli_place *place,
-			struct strbuf *text)
+/* What the VM has that is the argument before. */
+static void add_of_vm(const struct source *source, const struct cli_place *place,
+		      struct strbuf *text)
 {
 	CLEANUP(migrctl_client_freep) struct client *client = NULL;
 	CLEANUP(free_charp) char *path = NULL;
@@ -119,7 +120,7 @@ static void add_devices(const struct source *source, const struct cli_place *pla
 	if (place->word_count < 1)
 		return;
 	client = client_for(place);
-	path = client_path("/v1/vms/", place->words[0], "/devices");
+	path = client_path("/v1/vms/", place->words[0], source->path);
 	add_items(client, path, source->member, text);
 }
 
@@ -188,12 +189,13 @@ static const struct source sources[] = {
 	{ "context", "", "NAME", add_contexts, NULL, NULL },
 	{ "policy", "", "NAME", add_list, "/v1/policies", "name" },
 	{ "vm", "", "NAME", add_list, "/v1/policies", "name" },
-	{ "vm", "", "ID", add_devices, NULL, "id" },
-	{ "vm", "boot-order", "DEVICE", add_devices, NULL, "id" },
-	{ "vm", "remove", "DEVICE", add_devices, NULL, "id" },
+	{ "vm", "", "ID", add_of_vm, "/devices", "id" },
+	{ "vm", "boot-order", "DEVICE", add_of_vm, "/devices", "id" },
+	{ "vm", "remove", "DEVICE", add_of_vm, "/devices", "id" },
 	{ "vm", "", "CALL", add_calls, NULL, NULL },
 	{ "move", "", "ID", add_list, "/v1/moves?state=active", "id" },
 	{ "queue", "", "ID", add_list, "/v1/queue?state=active", "id" },
+	{ "snapshot", "", "SNAPSHOT", add_of_vm, "/snapshots", "name" },
 	{ "save", "", "ID", add_list, "/v1/saves", "id" },
 	{ "refresh", "", "ID", add_list, "/v1/refreshes", "id" },
 	{ "vm-backup", "", "ID", add_list, "/v1/backups", "id" },

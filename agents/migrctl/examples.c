@@ -73,6 +73,12 @@ static const struct {
 	{ "policy", "set",
 	  E("policy set patient.json") E("policy set patient timeout=cancel selector.tier=web") },
 	{ "policy", "delete", E("policy delete patient") },
+	{ "snapshot", "create",
+	  E("snapshot create vm1 before-upgrade --description \"Debian 12\"")
+		  E("snapshot create vm1 nightly --freeze") },
+	{ "snapshot", "list", E("snapshot list vm1") },
+	{ "snapshot", "delete", E("snapshot delete vm1 before-upgrade") },
+	{ "snapshot", "revert", E("snapshot revert vm1 before-upgrade") },
 	{ "save", "list", E("save list") },
 	{ "save", "show", E("save show 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "save", "cancel", E("save cancel 01890a5d-ac96-774b-bcce-b302099a8057") },

@@ -28,6 +28,7 @@
 #include "agents/migrctl/cmd_refresh.h"
 #include "agents/migrctl/cmd_rename.h"
 #include "agents/migrctl/cmd_save.h"
+#include "agents/migrctl/cmd_snapshot.h"
 #include "agents/migrctl/cmd_top.h"
 #include "agents/migrctl/cmd_vm.h"
 #include "agents/migrctl/cmd_vmbackup.h"
@@ -160,6 +161,10 @@ static const struct cli_command *const commands[] = {
 	&cmd_policy_show,
 	&cmd_policy_set,
 	&cmd_policy_delete,
+	&cmd_snapshot_create,
+	&cmd_snapshot_list,
+	&cmd_snapshot_delete,
+	&cmd_snapshot_revert,
 	&cmd_save_list,
 	&cmd_save_show,
 	&cmd_save_cancel,

@@ -26,6 +26,7 @@
 #include "refresh/refresh.h"
 #include "save/save.h"
 #include "shutdown/shutdown.h"
+#include "snapshot/snapshots.h"
 #include "vm/adopt.h"
 #include "vm/vm.h"
 #include "vmbackup/vmbackup.h"
@@ -46,6 +47,7 @@ struct api {
 	struct webhooks *webhooks;
 	struct moves *moves;
 	struct saves *saves;
+	struct snapshots *snapshots;
 	struct refreshes *refreshes;
 	struct vmbackups *vmbackups;
 	struct queue *queue;
@@ -193,6 +195,11 @@ bool api_policy_is_known(const struct api *api, const char *name, struct faults 
 void api_vm_console(struct http_request *req, void *data);
 void api_vm_vnc(struct http_request *req, void *data);
 
+/* snapshots.c */
+void api_snapshots_list(struct http_request *req, void *data);
+void api_snapshot_create(struct http_request *req, void *data);
+void api_snapshot_delete(struct http_request *req, void *data);
+void api_snapshot_revert(struct http_request *req, void *data);
 /* stats.c */
 void api_vm_stats(struct http_request *req, void *data);
 void api_stats_list(struct http_request *req, void *data);

@@ -138,6 +138,7 @@ static const struct {
 	{ "host", "Id of the host.", NULL },
 	{ "number", "Number of the delivery.", NULL },
 	{ "action", "What is done with it.", vm_actions },
+	{ "snapshot", "Name of the snapshot.", NULL },
 	{ "call", "What the guest's agent is asked for.", agent_calls },
 	{ 0 },
 };

@@ -24,6 +24,7 @@
 #include "wire/queue_reply.h"
 #include "wire/refresh_request.h"
 #include "wire/save_request.h"
+#include "wire/snapshot.h"
 #include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
@@ -302,6 +303,18 @@ const struct http_route api_routes[] = {
 	{ "GET", "/v1/vms/{name}/console", O, api_vm_console,
 	  .summary = "Its console: a WebSocket, for one user at a time; else who has it",
 	  .query = console_query, .reply = vm_console_fields, .status = 101 },
+	{ "GET", "/v1/vms/{name}/snapshots", V, api_snapshots_list,
+	  .summary = "Snapshots of its disks, oldest first", .reply = snapshot_reply_fields,
+	  .query = fields_query, .is_list = true },
+	{ "POST", "/v1/vms/{name}/snapshots", O, api_snapshot_create,
+	  .summary = "Keep what is on its disks now, also while it runs",
+	  .body = snapshot_request_fields, .reply = snapshot_reply_fields, .status = 201,
+	  .query = api_try_query },
+	{ "DELETE", "/v1/vms/{name}/snapshots/{snapshot}", O, api_snapshot_delete,
+	  .summary = "Forget a snapshot, also while it runs", .query = api_try_query },
+	{ "POST", "/v1/vms/{name}/snapshots/{snapshot}/revert", O, api_snapshot_revert,
+	  .summary = "Make the disks of the stopped VM what they were at a snapshot",
+	  .reply = vm_reply_fields, .query = api_try_query },
 	{ "GET", "/v1/vms/{name}/stats", V, api_vm_stats,
 	  .summary = "What it uses of CPU, memory, disks and network", .reply = vm_stats_fields },
 	{ "GET", "/v1/vms/{name}/vnc", O, api_vm_vnc,

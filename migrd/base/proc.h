@@ -40,6 +40,11 @@ bool proc_spawn(const struct proc_args *args, struct proc_id *ret_id, struct err
  * The descriptors to keep are ARGS'; its output is not, since the error has its last line.  INTERNAL:
  * it cannot be started, or failed; TIMEOUT. */
 bool proc_run_blocking(const struct proc_args *args, uint32_t timeout_ms, struct err *err);
+/* The same for a program that tells something: *RET_TEXT, which the caller frees, is what it
+ * prints. It can print MAX_BYTES.  Where SIGCHLD is ignored nobody knows how it ended, so the
+ * caller has to look whether the text is what such a program tells. */
+bool proc_run_output_blocking(const struct proc_args *args, uint32_t timeout_ms, size_t max_bytes,
+			      char **ret_text, struct err *err);
 /* The id of a running process; NOT_FOUND if there is none.  Any other error, as when no descriptor
  * is free, says nothing about it. */
 bool proc_identify(pid_t pid, struct proc_id *ret_id, struct err *err);

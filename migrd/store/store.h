@@ -62,6 +62,7 @@ struct store_vm {
 	char seen_boot[ID_UUID_SIZE];
 	bool autostart_due;
 	bool qemu_is_second; /* its QEMU is in the second place of the VM (qemu/qemu.h) */
+	char reverting[64];  /* the snapshot to which its disks are reverted; "": none */
 };
 
 /* One side of a move: a MIGRATION_OUT or MIGRATION_IN job. */

@@ -15,6 +15,7 @@ static const struct store_column columns[] = {
 	STORE_COLUMN(store_vm, elsewhere, TEXT),  STORE_COLUMN(store_vm, save_id, TEXT),
 	STORE_COLUMN(store_vm, saved_in, OWNED),  STORE_COLUMN(store_vm, qemu_is_second, BOOL),
 	STORE_COLUMN(store_vm, seen_boot, TEXT),  STORE_COLUMN(store_vm, autostart_due, BOOL),
+	STORE_COLUMN(store_vm, reverting, TEXT),
 };
 static const struct store_table table = { "vm", columns, ARRAY_LEN(columns),
 					  sizeof(struct store_vm) };

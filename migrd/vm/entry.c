@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "qmp/refuse.h"
 #include "vm/devices_priv.h"
+#include "vm/reverting.h"
 #include "vm/vm_priv.h"
 
 enum needs { NEEDS_NO_QEMU, NEEDS_QEMU, NEEDS_EITHER };
@@ -36,6 +37,7 @@ static const struct {
 	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_EITHER, true },
 	[VM_SYNC_RENAME] = { "rename", "rename", NEEDS_NO_QEMU, false },
 	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_EITHER, true },
+	[VM_SYNC_SNAPSHOT] = { "snapshot", "change the snapshots of", NEEDS_EITHER, true },
 };
 
 enum entry_state {
@@ -143,10 +145,16 @@ static bool may_wait(const struct vm *vm, enum vm_sync kind, struct err *err)
 		       kinds[kind].verb, vm->row.name, vm->waiting);
 }
 
+/* Disks of different times: no guest may see them. */
+static bool has_whole_disks(const struct vm *vm, enum vm_sync kind, struct err *err)
+{
+	return (kind != VM_SYNC_START && kind != VM_SYNC_JOB) || vm_is_whole(vm, err);
+}
+
 static bool may_hold(const struct vm *vm, enum vm_sync kind, struct err *err)
 {
 	return is_here(vm, kind, err) && job_allows(vm, kind, err) && has_qemu(vm, kind, err) &&
-	       lacks_qemu(vm, kind, err);
+	       lacks_qemu(vm, kind, err) && has_whole_disks(vm, kind, err);
 }
 
 bool vm_may_enter(const struct vm *vm, enum vm_sync kind, struct err *err)

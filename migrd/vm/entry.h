@@ -29,11 +29,12 @@ enum vm_sync {
 	VM_SYNC_RESET = VM_ACTION_RESET,
 	VM_SYNC_SHUTDOWN = VM_ACTION_SHUTDOWN,
 	VM_SYNC_DELETE = VM_ACTION_DELETE,
-	VM_SYNC_QUERY,  /* asks QEMU and changes nothing; every job allows it */
-	VM_SYNC_MODIFY, /* a passed-through command that changes something */
-	VM_SYNC_DEVICE, /* adds or removes a device; of a stopped VM too */
-	VM_SYNC_RENAME, /* of a VM without QEMU */
-	VM_SYNC_JOB,    /* begins an async job; of a stopped VM too */
+	VM_SYNC_QUERY,    /* asks QEMU and changes nothing; every job allows it */
+	VM_SYNC_MODIFY,   /* a passed-through command that changes something */
+	VM_SYNC_DEVICE,   /* adds or removes a device; of a stopped VM too */
+	VM_SYNC_RENAME,   /* of a VM without QEMU */
+	VM_SYNC_JOB,      /* begins an async job; of a stopped VM too */
+	VM_SYNC_SNAPSHOT, /* changes snapshots of its disks; of a stopped VM too */
 	VM_SYNC_COUNT
 };
 const char *vm_sync_name(enum vm_sync kind);

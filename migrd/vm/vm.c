@@ -12,6 +12,7 @@
 #include "base/noise.h"
 #include "base/work.h"
 #include "qemu/program.h"
+#include "vm/reverting.h"
 #include "vm/saved.h"
 #include "vm/vm_priv.h"
 
@@ -186,6 +187,7 @@ struct vm *vm_add(struct vms *vms, const struct store_vm *row)
 	if (vm->role == VM_ROLE_FORMER)
 		vm_say_former(vm);
 	vm_say_saved(vm);
+	vm_say_reverting(vm);
 	vm_events_init(vm);
 	vm_parts_init(vm);
 	link_by_name(vm);

@@ -27,6 +27,7 @@
 #include "wire/refresh_request.h"
 #include "wire/save_reply.h"
 #include "wire/save_request.h"
+#include "wire/snapshot.h"
 #include "wire/trial_reply.h"
 #include "wire/vm_def.h"
 #include "wire/vm_request.h"
@@ -120,6 +121,8 @@ static const struct {
 	  "The body of POST /v1/vms/{name}/refresh; optional." },
 	{ "save-request", save_request_fields, JSON_SCHEMA_REQUEST, "Save",
 	  "The body of POST /v1/vms/{name}/save." },
+	{ "snapshot-request", snapshot_request_fields, JSON_SCHEMA_REQUEST, "Snapshot of disks",
+	  "The body of POST /v1/vms/{name}/snapshots." },
 	{ "restore-request", restore_request_fields, JSON_SCHEMA_REQUEST, "Restore",
 	  "The body of POST /v1/vms/restore." },
 	{ "problem", problem_fields, JSON_SCHEMA_REPLY, "Problem",
@@ -153,6 +156,8 @@ static const struct {
 	  "An item of GET /v1/vms." },
 	{ "vm-reply", vm_reply_fields, JSON_SCHEMA_REPLY, "VM",
 	  "The answer of GET /v1/vms/{name} and of what changes a VM." },
+	{ "snapshot", snapshot_reply_fields, JSON_SCHEMA_REPLY, "Snapshot of disks",
+	  "An item of GET /v1/vms/{name}/snapshots, and the answer of its POST." },
 	{ "vm-stats", vm_stats_fields, JSON_SCHEMA_REPLY, "What a VM uses",
 	  "The answer of GET /v1/vms/{name}/stats, and an item of GET /v1/stats." },
 	{ "vm-device", vm_device_fields, JSON_SCHEMA_REPLY, "Device",

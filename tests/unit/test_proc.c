@@ -361,6 +361,46 @@ START_TEST(program_that_is_run_and_hangs_is_killed)
 }
 END_TEST
 
+static bool run_output(const char *script, char **ret_text)
+{
+	const char *const argv[] = { "sh", "-c", script, NULL };
+
+	return proc_run_output_blocking(&(struct proc_args){ .argv = argv }, 5000, 1000, ret_text,
+					&err);
+}
+
+START_TEST(program_that_tells_something_is_heard)
+{
+	CLEANUP(free_charp) char *text = NULL;
+
+	ck_assert_msg(run_output("echo one; echo two", &text), "%s", err.msg);
+	ck_assert_str_eq(text, "one\ntwo\n");
+	ck_assert(!run_output("echo one; exit 3", &text));
+	ck_assert_msg(strstr(err.msg, "status 3"), "%s", err.msg);
+}
+END_TEST
+
+/* How it ended is not known then; its words are. */
+START_TEST(program_that_tells_something_is_heard_without_its_status)
+{
+	CLEANUP(free_charp) char *text = NULL;
+
+	signal(SIGCHLD, SIG_IGN);
+	ck_assert_msg(run_output("echo one; exit 3", &text), "%s", err.msg);
+	ck_assert_str_eq(text, "one\n");
+}
+END_TEST
+
+/* It cannot fill the memory. */
+START_TEST(program_that_tells_too_much_is_cut)
+{
+	CLEANUP(free_charp) char *text = NULL;
+
+	ck_assert(run_output("head -c 5000 /dev/zero | tr '\\0' x; exit 0", &text));
+	ck_assert_uint_le(strlen(text), 1000);
+}
+END_TEST
+
 START_TEST(program_that_is_not_there_cannot_be_run)
 {
 	const char *const argv[] = { "/nowhere/program", NULL };
@@ -432,6 +472,9 @@ Suite *suite(void)
 	tcase_add_test(tc, program_that_is_run_and_fails_gives_its_last_line);
 	tcase_add_test(tc, program_that_is_run_and_prints_without_end_ends);
 	tcase_add_test(tc, program_that_is_run_and_hangs_is_killed);
+	tcase_add_test(tc, program_that_tells_something_is_heard);
+	tcase_add_test(tc, program_that_tells_something_is_heard_without_its_status);
+	tcase_add_test(tc, program_that_tells_too_much_is_cut);
 	tcase_add_test(tc, program_that_is_not_there_cannot_be_run);
 	return s;
 }

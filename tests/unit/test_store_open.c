@@ -73,8 +73,8 @@ static void exec_sql(const char *sql)
 START_TEST(newer_schema_is_refused)
 {
 	make_db();
-	exec_sql("PRAGMA user_version = 19");
-	assert_refused_untouched("was written by a newer migrd (schema 19, this one knows 18)");
+	exec_sql("PRAGMA user_version = 20");
+	assert_refused_untouched("was written by a newer migrd (schema 20, this one knows 19)");
 }
 END_TEST
 
@@ -178,7 +178,7 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 	make_db();
 	exec_sql("ALTER TABLE vm DROP COLUMN sum; ALTER TABLE move DROP COLUMN sum;"
 		 "ALTER TABLE vm DROP COLUMN save_id; ALTER TABLE vm DROP COLUMN saved_in;"
-		 "ALTER TABLE vm DROP COLUMN qemu_is_second;"
+		 "ALTER TABLE vm DROP COLUMN qemu_is_second; ALTER TABLE vm DROP COLUMN reverting;"
 		 "ALTER TABLE vm DROP COLUMN seen_boot; ALTER TABLE vm DROP COLUMN autostart_due;"
 		 "DROP TABLE save; DROP TABLE refresh; DROP TABLE policy; DROP TABLE queue; "
 		 "DROP TABLE hold; DROP TABLE evacuation; DROP TABLE hook; DROP TABLE maintenance; "
@@ -331,8 +331,9 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 		{ 16, "016-webhook", "" },
 		{ 17, "017-vmbackup", "" },
 		{ 18, "018-autostart", "" },
-		{ 19, "019-good", "CREATE TABLE good (a INTEGER) STRICT;" },
-		{ 20, "020-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
+		{ 19, "019-reverting", "" },
+		{ 20, "020-good", "CREATE TABLE good (a INTEGER) STRICT;" },
+		{ 21, "021-bad", "CREATE TABLE bad (a INTEGER) STRICT; DROP TABLE vm; oops;" },
 	};
 	struct err err = { 0 };
 	struct store_db *db;
@@ -342,10 +343,10 @@ START_TEST(upgrade_failing_leaves_state_before_it)
 	db = store_db_open(rig.dir, &err);
 	ck_assert(db != NULL);
 	ck_assert(!store_upgrade_run(db, bad, ARRAY_LEN(bad), &err));
-	rig_assert_says(&err, ERR_STORE, "upgrade 020-bad");
+	rig_assert_says(&err, ERR_STORE, "upgrade 021-bad");
 
 	ck_assert(store_sql_int(db, "PRAGMA user_version", &version, &err));
-	ck_assert_int_eq(version, 19);
+	ck_assert_int_eq(version, 20);
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM good", &count, &err));
 	ck_assert(!store_sql_int(db, "SELECT count(*) FROM bad", &count, &err));
 	ck_assert(store_sql_int(db, "SELECT count(*) FROM vm", &count, &err));
