@@ -72,7 +72,10 @@ static void run_task(struct work *work)
 {
 	struct snapshot_run *run = CONTAINER_OF(work, struct snapshot_run, work);
 
-	(void)run->task(run, &run->err);
+	struct err err;
+
+	if (!run->task(run, &err))
+		run->err = err;
 }
 
 static void task_done(struct work *work)

@@ -182,7 +182,7 @@ START_TEST(rows_of_an_older_schema_get_their_sums)
 		 "ALTER TABLE vm DROP COLUMN seen_boot; ALTER TABLE vm DROP COLUMN autostart_due;"
 		 "DROP TABLE save; DROP TABLE refresh; DROP TABLE policy; DROP TABLE queue; "
 		 "DROP TABLE hold; DROP TABLE evacuation; DROP TABLE hook; DROP TABLE maintenance; "
-		 "DROP TABLE answer; DROP TABLE delivery; DROP TABLE webhook; "
+		 "DROP TABLE answer; DROP TABLE delivery; DROP TABLE webhook; DROP TABLE vmbackup; "
 		 "PRAGMA user_version = 5");
 	for (int i = 0; i < 2; i++) {
 		rig_open();
