@@ -25,8 +25,8 @@
 
 /* ---- the command line --------------------------------------------------------- */
 
-/* DEF with nothing that its machine takes from elsewhere: no firmware of its own, and no memory
- * that is an object. */
+/* DEF with nothing that its machine takes from elsewhere: no firmware of its own, no memory that is
+ * an object, no socket. */
 static struct vm_def *bare(const struct vm_def *def)
 {
 	struct vm_def *copy = xnew(struct vm_def);
@@ -36,6 +36,7 @@ static struct vm_def *bare(const struct vm_def *def)
 	copy->memory_backend = (struct vm_def_memory_backend){ 0 };
 	copy->numa_node_count = 0;
 	copy->memory_share = false;
+	copy->graphics = (struct vm_def_graphics){ 0 };
 	return copy;
 }
 

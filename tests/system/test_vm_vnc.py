@@ -9,6 +9,7 @@ import subprocess
 
 from lib import procs, settings
 from lib.api import client_context
+from lib.foreign import PLAIN, Foreign
 from lib.long_form import only_full
 from lib.rfb import Viewer
 from lib.websocket import Closed, Plain, Refused, WebSocket
@@ -82,6 +83,8 @@ class VmVncTest(SystemTest):
         second.assert_alive()
         self.assertEqual(self.a.api.get(PATH), {"users": ["local", "op"]})
 
+        trial = self.a.api.post("/v1/moves?dry_run=true", {"vm": "g1", "to": "b"})
+        self.assertTrue(trial["possible"], trial)
         self.move(guest, self.a, self.b)
         ended = self.assert_ends(first)
         self.assertEqual(ended.code, 1001)
@@ -169,3 +172,34 @@ class VmVncTest(SystemTest):
                     self.move(guest, source, destination)
                     self.assert_ends(viewer)
                     guest.assert_runs_on(destination)
+
+    @only_full
+    def test_refreshed_and_adopted_guests_keep_their_displays(self):
+        for name, shares in (("g1", False), ("g2", True)):
+            with self.subTest(memory_share=shares):
+                guest = self.display_guest(name=name)
+                guest.definition["memory_share"] = shares
+                guest.start(self.a)
+                path = f"/v1/vms/{name}/vnc"
+                viewer = self.viewer(self.a, path)
+                viewer.assert_alive()
+                job = self.a.api.post(f"/v1/vms/{name}/refresh", {})["id"]
+                self.assertEqual(self.assert_ends(viewer).code, 1001)
+                ended = self.eventually("the end of the refresh", lambda at=job: (
+                    (found := self.a.api.get(f"/v1/refreshes/{at}"))["final"] and found), 60)
+                self.assertEqual(ended["state"], "done")
+                self.viewer(self.a, path).assert_alive()
+                guest.assert_runs_on(self.a)
+
+        guest = self.world.guest("g3")
+        place = self.world.dir / "g3.vnc"
+        foreign = Foreign(guest, self.a, *PLAIN, "-device", "VGA", "-vnc", f"unix:{place}").start()
+        self.joined(str(place)).assert_alive()
+        vm, _ = foreign.adopt()
+        self.assertIn(f"unix:{place}", vm["definition"]["extra_args"])
+        self.joined(str(place)).assert_alive()
+        with self.assertRaises(Refused) as refused:
+            self.web_socket(self.a, "/v1/vms/g3/vnc")
+        self.assertEqual(refused.exception.status, 409)
+        self.move(guest, self.a, self.b)
+        guest.assert_runs_on(self.b)
