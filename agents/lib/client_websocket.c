@@ -25,7 +25,7 @@ struct client_websocket {
 	void *data;
 	struct strbuf early; /* came with the answer's header */
 	char goodbye[128];
-	bool has_goodbye, is_paused;
+	bool is_open, has_goodbye, is_paused;
 	CURLcode failure;
 };
 
@@ -280,16 +280,28 @@ struct client_websocket *client_websocket_open(struct client *client, const char
 	make_frames(ws);
 	make_key(key);
 	if (open_connection(ws, path, err) && ask(ws, path, key, deadline_ms, err) &&
-	    take_answer(ws, key, deadline_ms, err))
+	    take_answer(ws, key, deadline_ms, err)) {
+		ws->is_open = true;
 		return ws;
+	}
 	client_websocket_free(ws);
 	return NULL;
+}
+
+/* The end of a TLS connection alone is not noticed soon by every server (libmicrohttpd 0.9.75).  It
+ * does not wait: what cannot be sent at once is left. */
+static void say_goodbye(struct client_websocket *ws)
+{
+	wslay_event_queue_close(ws->frames, WSLAY_CODE_NORMAL_CLOSURE, NULL, 0);
+	wslay_event_send(ws->frames);
 }
 
 void client_websocket_free(struct client_websocket *ws)
 {
 	if (!ws)
 		return;
+	if (ws->is_open && !ws->has_goodbye)
+		say_goodbye(ws);
 	wslay_event_context_free(ws->frames);
 	client_exchange_fini(&ws->exchange);
 	strbuf_fini(&ws->early);

@@ -38,7 +38,7 @@ struct display {
 	struct pollfd session_fds[2];
 	pid_t viewer_pid;
 	int viewer_fd;    /* of its process; -1: none was started */
-	bool is_followed; /* the guest has moved since the viewer's program was started */
+	bool is_followed; /* the guest has moved, and no viewer has joined since */
 	bool is_taking;   /* at the first time only */
 };
 
@@ -96,8 +96,10 @@ static bool open_session(struct display *display, int viewer, struct err *err)
 				 display->is_taking ? "/vnc?take=true" : "/vnc");
 
 	display->session = vnc_session_new(display->client, path, viewer, err);
-	display->is_taking &= !display->session;
-	return display->session != NULL;
+	if (!display->session)
+		return false;
+	display->is_taking = display->is_followed = false;
+	return true;
 }
 
 /* False: WHY is the end of it, or why the guest's new host cannot be asked. */
@@ -131,12 +133,10 @@ static enum turn on_viewer(struct display *display, struct err *err)
 		closep(&again);
 		return TURN_GOES_ON;
 	}
-	if (err->code == ERR_NOT_FOUND && go_where_it_is(display, err) &&
-	    open_session(display, again, err)) {
-		display->is_followed = false;
-		return TURN_GOES_ON;
-	}
-	return TURN_FAILED;
+	return err->code == ERR_NOT_FOUND && go_where_it_is(display, err) &&
+			       open_session(display, again, err)
+		       ? TURN_GOES_ON
+		       : TURN_FAILED;
 }
 
 static enum turn serve_session(struct display *display, struct err *err)

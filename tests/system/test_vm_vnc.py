@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 
 from lib import procs, settings
 from lib.api import client_context
@@ -57,6 +58,24 @@ class VmVncTest(SystemTest):
         self.addCleanup(sock.close)
         return Viewer(Plain(sock))
 
+    def viewer_program(self):
+        """A program that joins and says so; the first one stays as long as it can."""
+        program = self.world.dir / "viewer"
+        program.write_text(f"""#!{sys.executable}
+import pathlib, socket, sys
+told = pathlib.Path(sys.argv[0] + ".told")
+is_first = not told.exists()
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(sys.argv[1])
+sock.recv(12, socket.MSG_WAITALL)
+with told.open("a") as file:
+    file.write("joined\\n")
+while is_first and sock.recv(4096):
+    pass
+""", encoding="utf-8")
+        program.chmod(0o700)
+        return program, program.with_suffix(".told")
+
     def assert_ends(self, viewer):
         with self.assertRaises(Closed) as caught:
             while True:
@@ -83,6 +102,9 @@ class VmVncTest(SystemTest):
         second.assert_alive()
         self.assertEqual(self.a.api.get(PATH), {"users": ["local", "op"]})
 
+        program_of_viewer, told = self.viewer_program()
+        by_itself = self.operator(self.a, "vm", "vnc", "g1", "--viewer", str(program_of_viewer))
+        self.eventually("the viewer has joined", told.exists)
         trial = self.a.api.post("/v1/moves?dry_run=true", {"vm": "g1", "to": "b"})
         self.assertTrue(trial["possible"], trial)
         self.move(guest, self.a, self.b)
@@ -91,9 +113,12 @@ class VmVncTest(SystemTest):
         self.assertIn("the guest has moved", ended.reason)
         self.assert_ends(second)
         self.assertIn("has moved to host 'b'", program.stderr.readline())
+        self.assertEqual(by_itself.wait(settings.seconds(20)), 0)   # it was started again, and left
+        self.assertEqual(told.read_text(encoding="utf-8"), "joined\n" * 2)
         second = self.joined(place)
         second.assert_alive()
-        self.assertEqual(self.b.api.get(PATH), {"users": ["op"]})
+        self.eventually("it alone is there",
+                        lambda: self.b.api.get(PATH) == {"users": ["op"]})
         guest.assert_runs_on(self.b)
 
         third = self.viewer(self.b, PATH + "?take=true")
@@ -109,7 +134,7 @@ class VmVncTest(SystemTest):
         before = procs.memory_kib(self.b.process.pid)
         silent = self.viewer(self.b)
         for _ in range(16):     # each answer has more than 1 MB
-            silent.ask(incremental=False)
+            silent.ask(incremental=False, height=silent.height)
         other.assert_alive()
         self.assertLess(procs.memory_kib(self.b.process.pid) - before, MEMORY_MAX_KIB)
         refused = self.eventually("no more are let in", self.one_too_many)

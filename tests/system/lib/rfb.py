@@ -42,8 +42,10 @@ class Viewer:
     def _blank(self):
         self.pixels = bytearray(self.width * self.height * 4)
 
-    def ask(self, incremental=True):
-        self.stream.send(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width, self.height))
+    def ask(self, incremental=True, height=None):
+        """For the first line of text, or so many rows of pixels."""
+        self.stream.send(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width,
+                                     height or self.height // LINES))
 
     def _rectangle(self):
         x, y, width, height, encoding = struct.unpack(">HHHHi", self.stream.recv(12))
