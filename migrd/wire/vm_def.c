@@ -18,8 +18,8 @@ const char *const vm_def_tray_names[] = { "closed", "open", NULL };
 const char *const vm_def_nic_type_names[] = { "user", "tap", "macvtap", NULL };
 const char *const vm_def_serial_type_names[] = { "none", "file", "socket", "console", NULL };
 static const char *const clock_after_move_names[] = { "set", "keep", NULL };
-const char *const vm_def_graphics_type_names[] = { "none", "vnc", NULL };
-const char *const vm_def_video_model_names[] = { "vga", "bochs", "cirrus", "virtio", NULL };
+static const char *const graphics_type_names[] = { "none", "vnc", NULL };
+static const char *const video_model_names[] = { "vga", "bochs", "cirrus", "virtio", NULL };
 const char *const vm_def_monitor_protocol_names[] = { "qmp", "hmp", NULL };
 static const char *const monitor_type_names[] = { "unix", "tcp", "stdio", NULL };
 const char *const vm_def_reboot_names[] = { "reset", "shutdown", NULL };
@@ -154,7 +154,7 @@ static const struct json_field graphics_fields[] = {
 	  .type = JSON_ENUM,
 	  .required = true,
 	  JSON_MEMBER(struct vm_def_graphics, type),
-	  .names = vm_def_graphics_type_names,
+	  .names = graphics_type_names,
 	  .help = "vnc: users open the display with `migrctl vm vnc', or by a WebSocket; none: as "
 		  "without `graphics'." },
 	{ 0 },
@@ -425,7 +425,7 @@ static const struct json_field video_fields[] = {
 	  .type = JSON_ENUM,
 	  .required = true,
 	  JSON_MEMBER(struct vm_def_video, model),
-	  .names = vm_def_video_model_names,
+	  .names = video_model_names,
 	  .help = "vga: the standard one, which every guest knows; bochs: the same without its "
 		  "old registers, for UEFI; cirrus: for very old guests; virtio: virtio-vga." },
 	PCI_FIELD(struct vm_def_video),

@@ -130,8 +130,6 @@ extern const char *const vm_def_cdrom_bus_names[];
 extern const char *const vm_def_tray_names[];
 extern const char *const vm_def_nic_type_names[];
 extern const char *const vm_def_serial_type_names[];
-extern const char *const vm_def_graphics_type_names[];
-extern const char *const vm_def_video_model_names[];
 extern const char *const vm_def_monitor_protocol_names[];
 extern const char *const vm_def_reboot_names[];
 extern const char *const vm_def_shutdown_names[];
