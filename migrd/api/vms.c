@@ -268,20 +268,6 @@ void api_vms_create(struct http_request *req, void *data)
 	free(def);
 }
 
-/* A dry run of a change that no job may be in the way of. */
-static void try_change(struct http_request *req, const struct vm *vm)
-{
-	struct err err;
-
-	if (!vm_job(vm)) {
-		api_reply_dry(req);
-		return;
-	}
-	err_set(&err, ERR_BUSY, "a move, save or restore holds VM '%s': wait for its end",
-		vm_name(vm));
-	http_reply_err(req, &err);
-}
-
 /* A PATCH until its answer. */
 struct patching {
 	struct api_pending *pending;
@@ -352,10 +338,8 @@ void api_vm_change(struct http_request *req, void *data)
 		http_reply_faults(req, faults);
 	else if (!api_is_dry_run(req))
 		patch(req, api, vm, &request);
-	else if (vm_job(vm) || vm_try_about(vm, &request, &err))
-		try_change(req, vm);
 	else
-		http_reply_err(req, &err);
+		api_on_tried(req, vm_try_about(vm, &request, &err) ? NULL : &err);
 	json_release(vm_patch_fields, &request);
 	faults_free(faults);
 }
@@ -395,10 +379,8 @@ void api_vm_rename(struct http_request *req, void *data)
 		http_reply_err(req, &err);
 	else if (!api_is_dry_run(req))
 		vm_rename(vm, request.name, on_done, api_pending_new(req, api, request.name, 200));
-	else if (vm_job(vm) || vm_try_rename(vm, request.name, &err))
-		try_change(req, vm);
 	else
-		http_reply_err(req, &err);
+		api_on_tried(req, vm_try_rename(vm, request.name, &err) ? NULL : &err);
 	faults_free(faults);
 }
 
@@ -448,6 +430,7 @@ static void try_run(struct http_request *req, struct api *api, struct vm *vm,
 	struct err err;
 
 	if (!vm_may_enter(vm, (enum vm_sync)wish->action, &err) ||
+	    (wish->action == VM_ACTION_START && !vm_try_next(vm, &err)) ||
 	    (wish->action == VM_ACTION_RESUME && !start_may_resume(api->newest, vm, &err)))
 		http_reply_err(req, &err);
 	else if (wish->action == VM_ACTION_RESUME)

@@ -100,7 +100,24 @@ static bool change(const struct vm_patch_request *request, const struct vm *vm, 
 bool vm_try_about(struct vm *vm, const struct vm_patch_request *request, struct err *err)
 {
 	struct vm_def *def = xnew(struct vm_def);
-	bool ok = vm_copy_definition(vm, def, err) && change(request, vm, def, err);
+	bool ok = vm_may_enter(vm, VM_SYNC_DEVICE, err) && vm_copy_definition(vm, def, err) &&
+		  change(request, vm, def, err);
+
+	free(def);
+	return ok;
+}
+
+bool vm_take_next(const struct vm *vm, struct vm_def *def, struct err *err)
+{
+	return vm_edit_is_empty(&def->next) || vm_edit_take_next(def, err) ||
+	       err_wrap(err, "what waits for the next start of VM '%s' (`next' of its definition)",
+			vm_name(vm));
+}
+
+bool vm_try_next(struct vm *vm, struct err *err)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	bool ok = vm_copy_definition(vm, def, err) && vm_take_next(vm, def, err);
 
 	free(def);
 	return ok;

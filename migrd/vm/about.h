@@ -19,8 +19,13 @@
 void vm_change_about(struct vm *vm, const struct vm_patch_request *request, vm_done_fn *done,
 		     void *data);
 
-/* The same without a change: whether it would be made.  A job that is in the way is not looked for.
- */
+/* The same without a change: whether it would be made. */
 bool vm_try_about(struct vm *vm, const struct vm_patch_request *request, struct err *err);
+
+/* A start: what waits for it is made in DEF, a copy of the definition.  INVALID: it would be no
+ * definition any more. */
+bool vm_take_next(const struct vm *vm, struct vm_def *def, struct err *err);
+/* The same without a change. */
+bool vm_try_next(struct vm *vm, struct err *err);
 
 #endif

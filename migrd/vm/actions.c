@@ -3,6 +3,7 @@
  * and which command is then sent to QEMU. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "vm/about.h"
 #include "vm/boot.h"
 #include "vm/devices_priv.h"
 #include "vm/entry.h"
@@ -386,10 +387,7 @@ static bool take_next(struct vm *vm, struct action_run *run, struct err *err)
 	if (ok && !vm_edit_is_empty(&def->next)) {
 		run->former_def = xnew(struct vm_def);
 		memcpy(run->former_def, def, sizeof(*def));
-		ok = vm_edit_take_next(def, err) ||
-		     err_wrap(err,
-			      "what waits for the next start of VM '%s' (`next' of its definition)",
-			      vm->row.name);
+		ok = vm_take_next(vm, def, err);
 		if (ok)
 			vm_set_definition(vm, def);
 	}
