@@ -5,6 +5,6 @@
 #include "agents/lib/cli.h"
 
 extern const struct cli_command cmd_vm_backup, cmd_vmbackup_list, cmd_vmbackup_show,
-	cmd_vmbackup_cancel;
+	cmd_vmbackup_cancel, cmd_vmbackup_restore;
 
 #endif

@@ -174,6 +174,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_vmbackup_list,
 	&cmd_vmbackup_show,
 	&cmd_vmbackup_cancel,
+	&cmd_vmbackup_restore,
 	&cmd_host_show,
 	&cmd_host_list,
 	&cmd_host_check,

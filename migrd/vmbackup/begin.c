@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "vmbackup/priv.h"
 
+#define LOOK_MS 1000 /* while a cancel waits */
+
 static bool make_files(struct vmbackup_task *task, struct err *err)
 {
 	return vmbackup_files_make_blocking(&task->place, task->detail, err);
@@ -83,11 +85,14 @@ void vmbackup_enter_begin(struct machine *machine)
 		vmbackup_ask(backup, "query-block", NULL, on_blocks);
 }
 
-/* What is under way comes to its end first. */
+/* What is under way comes to its end first, but for a target that does not answer. */
 void vmbackup_step_begin(struct machine *machine)
 {
 	struct vmbackup *backup = vmbackup_of(machine);
+	bool hangs = machine_in_state_ms(machine) > VMBACKUP_STORAGE_MS;
 
-	if (!backup->facts.is_working && !backup->facts.is_asking)
+	if (!backup->facts.is_asking && (!backup->facts.is_working || hangs))
 		vmbackup_has_lost(backup);
+	else if (backup->is_cancelled)
+		vmbackup_look_later(backup, LOOK_MS);
 }

@@ -8,12 +8,18 @@
 #include "vmbackup/priv.h"
 
 #define AGAIN_MS 100
+#define SLOW_MS  5000 /* then it is told */
 /* So long QEMU may take to let go of the images of a complete copy. */
 #define CLOSE_MS 60000
 /* Bitmaps that are removed in one go; more are none of ours. */
 #define REMOVALS_MAX 64
 
 /* ---- QEMU lets go --------------------------------------------------------------------------- */
+
+static uint64_t now_ms(const struct vmbackup *backup)
+{
+	return loop_now_ms(backup->backups->env.loop);
+}
 
 static void say(struct vmbackup *backup, const struct err *err)
 {
@@ -89,6 +95,18 @@ static void on_nodes(struct vmbackup *backup, struct json_object *result, const 
 	}
 }
 
+static void say_waits(struct vmbackup *backup)
+{
+	if (machine_in_state_ms(&backup->machine) > SLOW_MS) {
+		err_text(backup->reason,
+			 "QEMU waits for the storage of '%s' to end the copy: a stop of "
+			 "the VM ends it",
+			 backup->row.directory);
+		vmbackup_tell(backup);
+	}
+	vmbackup_look_later(backup, AGAIN_MS);
+}
+
 /* Of a rollback jobs run, and are cancelled; of a complete copy they have ended. */
 static void on_jobs(struct vmbackup *backup, struct json_object *result, const struct err *err)
 {
@@ -106,7 +124,7 @@ static void on_jobs(struct vmbackup *backup, struct json_object *result, const s
 		if (!qmp_job_get(result, name, &job))
 			continue;
 		if (job.status != QMP_JOB_CONCLUDED && backup->facts.at > i) {
-			vmbackup_look_later(backup, AGAIN_MS); /* it was told */
+			say_waits(backup); /* it was told */
 			return;
 		}
 		if (job.status != QMP_JOB_CONCLUDED)
@@ -125,6 +143,11 @@ void vmbackup_look_end(struct vmbackup *backup)
 	unsigned state = backup->machine.state;
 	struct err err;
 
+	if (state == VMBACKUP_STATE_BEGIN ||
+	    (state == VMBACKUP_STATE_ROLLBACK && backup->facts.is_working)) {
+		machine_step(&backup->machine);
+		return;
+	}
 	if ((state != VMBACKUP_STATE_CLOSE && state != VMBACKUP_STATE_ROLLBACK) ||
 	    backup->facts.is_asking || backup->facts.is_clear || !vmbackup_qemu(backup))
 		return;
@@ -266,6 +289,13 @@ static void on_dropped(struct vmbackup *backup, const struct vmbackup_task *task
 	machine_step(&backup->machine);
 }
 
+static void begin_drop(struct vmbackup *backup)
+{
+	backup->facts.since_ms = now_ms(backup);
+	vmbackup_work(backup, drop, on_dropped);
+	vmbackup_look_later(backup, VMBACKUP_STORAGE_MS + AGAIN_MS);
+}
+
 void vmbackup_enter_rollback(struct machine *machine)
 {
 	vmbackup_look_later(vmbackup_of(machine), 0);
@@ -276,9 +306,16 @@ void vmbackup_step_rollback(struct machine *machine)
 	struct vmbackup *backup = vmbackup_of(machine);
 	bool is_cancelled = backup->error.code == ERR_CANCELLED;
 
+	if (backup->facts.is_working &&
+	    now_ms(backup) - backup->facts.since_ms > VMBACKUP_STORAGE_MS) {
+		log_warning("vmbackup", "leftover",
+			    "backup=%s error=the storage of '%s' does not answer", backup->row.id,
+			    backup->row.directory);
+		backup->facts.is_over = true;
+	}
 	if (backup->facts.is_over)
 		vmbackup_go(backup,
 			    is_cancelled ? VMBACKUP_STATE_CANCELLED : VMBACKUP_STATE_FAILED);
 	else if (!backup->facts.is_working && (backup->facts.is_clear || !vmbackup_qemu(backup)))
-		vmbackup_work(backup, drop, on_dropped);
+		begin_drop(backup);
 }

@@ -17,7 +17,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "storage/place.h"
-#include "vmbackup/manifest.h"
+#include "wire/vmbackup_manifest.h"
 
 #define QEMU_IMG_TIMEOUT_MS 60000
 /* Bitmaps of backups in other directories that are kept: the newest. */
@@ -290,6 +290,25 @@ static bool sync_images(const struct vmbackup_place *place, bool is_final,
 	return true;
 }
 
+static void fill_manifest(struct vmbackup_manifest *ret, const struct vmbackup_place *place,
+			  const struct vmbackup_detail *detail)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->version = VMBACKUP_MANIFEST_VERSION;
+	memcpy(ret->id, place->id, sizeof(ret->id));
+	memcpy(ret->parent, detail->parent, sizeof(ret->parent));
+	memcpy(ret->vm, place->vm, sizeof(ret->vm));
+	memcpy(ret->uuid, place->uuid, sizeof(ret->uuid));
+	memcpy(ret->host, place->host, sizeof(ret->host));
+	ret->generation = place->generation;
+	memcpy(ret->qemu_version, detail->qemu_version, sizeof(ret->qemu_version));
+	ret->taken_ms = detail->taken_ms;
+	ret->was_frozen = detail->was_frozen;
+	memcpy(ret->disks, detail->disks, sizeof(ret->disks));
+	ret->disk_count = detail->disk_count;
+	ret->definition = detail->definition;
+}
+
 static bool write_manifest(const struct vmbackup_place *place, const struct vmbackup_detail *detail,
 			   struct err *err)
 {
@@ -297,7 +316,7 @@ static bool write_manifest(const struct vmbackup_place *place, const struct vmba
 	char path[PATH_SIZE];
 	bool ok;
 
-	vmbackup_manifest_fill(manifest, place, detail);
+	fill_manifest(manifest, place, detail);
 	vmbackup_files_path(place, VMBACKUP_MANIFEST, path);
 	ok = vmbackup_manifest_write_blocking(path, manifest, err);
 	free(manifest);

@@ -16,9 +16,7 @@
 #include "base/id.h"
 #include "wire/vmbackup_reply.h"
 
-#define VMBACKUP_MANIFEST         "manifest.json"
-#define VMBACKUP_MANIFEST_VERSION 1
-#define VMBACKUP_BITMAPS_MAX      16 /* that are looked at, of all disks together */
+#define VMBACKUP_BITMAPS_MAX 16 /* that are looked at, of all disks together */
 
 /* Of a record: what the worker and the states need. */
 struct vmbackup_detail {

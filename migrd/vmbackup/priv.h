@@ -11,6 +11,9 @@
 #include "vmbackup/files.h"
 #include "vmbackup/vmbackup.h"
 
+/* So long the storage of a target may take for what ends a backup; then it is left as it is. */
+#define VMBACKUP_STORAGE_MS 30000
+
 #define VMBACKUP_CAN_CANCEL MACHINE_OWN_FLAG(0)
 
 enum vmbackup_state {

@@ -123,6 +123,8 @@ FULL = [
     *((f"faults from outside: local disks, part {part} of 2",
        f"outside.py --full disks --part {part}/2") for part in (1, 2)),
     ("crash in a refresh of a guest with a tap", "walk.py --way refresh-tap"),
+    ("crash in a backup", "walk.py --way backup"),
+    ("crash in an incremental backup", "walk.py --way backup-next"),
     ("crash in a refresh of a guest with a TPM", "walk.py --way refresh-tpm"),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
       for group in ("hosts", "processes", "guest", "multifd", "stopped", "tpm")),

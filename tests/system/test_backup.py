@@ -135,6 +135,7 @@ class BackupTest(BackupCase):
         self.stop_guest()
         for disk in self.guest.disks:
             assert_same_image(disk.path, self.image(last, disk), disk.format, "qcow2")
+        self.check_restore(last)
 
         # What the image has noted outlives its QEMU.
         self.guest.start(self.a)
@@ -146,8 +147,31 @@ class BackupTest(BackupCase):
             disk.assert_stamps(self.image(again, disk), "qcow2")
         self.guest.console.assert_disks_right()
 
-    def wait_gone(self):
-        self.eventually("an empty target", lambda: self.names() == [])
+    def check_restore(self, backup):
+        """The images are the stopped disks; a chain that is not whole is refused, and nothing made."""
+        home, images = self.place / backup["id"], self.world.dir / "restored"
+        images.mkdir()
+
+        def restore(*options, check=True):
+            return self.a.migrctl("vm-backup", "restore", home, "--to", images, *options, check=check)
+
+        parent = self.place / backup["parent"]
+        parent.rename(self.place / "away")
+        self.assertIn("follows backup", restore(check=False).stderr)
+        (self.place / "away").rename(parent)
+        base = parent / "one.qcow2"
+        os.truncate(base, base.stat().st_size + 512)
+        self.assertIn("is not as it was when the backup was complete", restore(check=False).stderr)
+        os.truncate(base, base.stat().st_size - 512)
+        self.assertEqual(os.listdir(images), [])
+        restore()
+        for disk in self.guest.disks:
+            assert_same_image(disk.path, images / f"{disk.id}.qcow2", disk.format, "qcow2")
+        self.assertIn("is there already", restore(check=False).stderr)
+        restore("--format", "raw", "--disks", "one")
+        assert_same_image(self.guest.disks[0].path, images / "one.raw", "qcow2", "raw")
+        self.assertEqual(sorted(os.listdir(images)),
+                         ["one.qcow2", "one.raw", "raw.qcow2", "two.qcow2"])
 
     # QEMU copies on while its coordinator is away; what is cancelled or fails leaves nothing.
     def test_restart_cancel_and_stop_in_the_middle(self):

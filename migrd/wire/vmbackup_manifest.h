@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vmbackup/manifest.h -- the description of a backup, in its directory.
+/* wire/vmbackup_manifest.h -- the description of a backup, in its directory.
  *
  * Thread: a worker, for what waits for storage; any for the rest.
  */
-#ifndef MIGRD_VMBACKUP_MANIFEST_H
-#define MIGRD_VMBACKUP_MANIFEST_H
+#ifndef MIGRD_WIRE_VMBACKUP_MANIFEST_H
+#define MIGRD_WIRE_VMBACKUP_MANIFEST_H
 
-#include "vmbackup/files.h"
+#include "base/id.h"
+#include "wire/vmbackup_reply.h"
+
+#define VMBACKUP_MANIFEST         "manifest.json"
+#define VMBACKUP_MANIFEST_VERSION 1
 
 struct vmbackup_manifest {
 	uint64_t version;
@@ -22,8 +26,6 @@ struct vmbackup_manifest {
 	struct json_object *definition; /* of the VM; borrowed, and not read */
 };
 
-void vmbackup_manifest_fill(struct vmbackup_manifest *ret, const struct vmbackup_place *place,
-			    const struct vmbackup_detail *detail);
 /* Writes and syncs it. */
 bool vmbackup_manifest_write_blocking(const char *path, const struct vmbackup_manifest *manifest,
 				      struct err *err);

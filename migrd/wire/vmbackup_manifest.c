@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "vmbackup/manifest.h"
+#include "wire/vmbackup_manifest.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,25 +35,6 @@ static const struct json_field written_fields[] = {
 	{ .key = "definition", .type = JSON_ANY, M(definition) },
 	{ 0 },
 };
-
-void vmbackup_manifest_fill(struct vmbackup_manifest *ret, const struct vmbackup_place *place,
-			    const struct vmbackup_detail *detail)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->version = VMBACKUP_MANIFEST_VERSION;
-	memcpy(ret->id, place->id, sizeof(ret->id));
-	memcpy(ret->parent, detail->parent, sizeof(ret->parent));
-	memcpy(ret->vm, place->vm, sizeof(ret->vm));
-	memcpy(ret->uuid, place->uuid, sizeof(ret->uuid));
-	memcpy(ret->host, place->host, sizeof(ret->host));
-	ret->generation = place->generation;
-	memcpy(ret->qemu_version, detail->qemu_version, sizeof(ret->qemu_version));
-	ret->taken_ms = detail->taken_ms;
-	ret->was_frozen = detail->was_frozen;
-	memcpy(ret->disks, detail->disks, sizeof(ret->disks));
-	ret->disk_count = detail->disk_count;
-	ret->definition = detail->definition;
-}
 
 bool vmbackup_manifest_write_blocking(const char *path, const struct vmbackup_manifest *manifest,
 				      struct err *err)

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The disks of a backup become images again.  No daemon is asked: the files are looked at where this
+ * program runs, with the rights of its user. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agents/migrctl/cmd_vmbackup.h"
+#include "agents/migrctl/migrctl.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "wire/vmbackup_manifest.h"
+
+#define CHAIN_MAX       100 /* backups that follow each other; QEMU opens all of them at once */
+#define CONVERT_MAX_MS  (24u * 3600 * 1000)
+
+struct restore_values {
+	const char *to, *format, *disks;
+};
+#define VALUE(field) .offset = offsetof(struct restore_values, field)
+
+/* The backup, its parent, and so on; a path has no '/' at its end. */
+struct chain {
+	struct {
+		char path[PATH_MAX];
+		struct vmbackup_manifest manifest;
+	} links[CHAIN_MAX];
+	size_t count;
+};
+
+/* ---- is it whole? ------------------------------------------------------------------------- */
+
+static bool check_file(const char *path, const struct vmbackup_disk *disk, struct err *err)
+{
+	CLEANUP(free_charp) char *file = xasprintf("%s/%s", path, disk->file);
+	struct stat st;
+
+	if (strchr(disk->file, '/') || disk->file[0] == '.')
+		return err_set(err, ERR_INVALID, "'%s': disk '%s' has no name of an image", path,
+			       disk->id);
+	if (lstat(file, &st) != 0)
+		return err_errno(err, "cannot look at '%s'", file);
+	return (S_ISREG(st.st_mode) && (uint64_t)st.st_size == disk->file_bytes) ||
+	       err_set(err, ERR_INVALID,
+		       "'%s' is not as it was when the backup was complete: %" PRIu64
+		       " bytes are wanted",
+		       file, disk->file_bytes);
+}
+
+static bool add_link(struct chain *chain, const char *path, struct err *err)
+{
+	struct vmbackup_manifest *manifest = &chain->links[chain->count].manifest;
+	CLEANUP(free_charp) char *file = xasprintf("%s/%s", path, VMBACKUP_MANIFEST);
+
+	snprintf(chain->links[chain->count].path, PATH_MAX, "%s", path);
+	if (!vmbackup_manifest_read_blocking(file, manifest, err))
+		return err_wrap(err, "backup '%s'", path);
+	if (chain->count && strcmp(manifest->uuid, chain->links[0].manifest.uuid) != 0)
+		return err_set(err, ERR_INVALID, "'%s' is of another VM than '%s'", path,
+			       chain->links[0].path);
+	for (size_t i = 0; i < manifest->disk_count; i++) {
+		if (!check_file(path, &manifest->disks[i], err))
+			return false;
+	}
+	chain->count++;
+	return true;
+}
+
+/* A parent is beside the backup that follows it. */
+static bool read_chain(struct chain *chain, const char *path, struct err *err)
+{
+	const char *parent;
+
+	if (!add_link(chain, path, err))
+		return false;
+	while (*(parent = chain->links[chain->count - 1].manifest.parent)) {
+		CLEANUP(free_charp) char *next = xasprintf("%s/../%s", path, parent);
+
+		if (chain->count == CHAIN_MAX)
+			return err_set(err, ERR_LIMIT, "'%s' needs more than %d backups", path,
+				       CHAIN_MAX);
+		if (!id_uuid_is_valid(parent) || !add_link(chain, next, err))
+			return err_wrap(err, "'%s' follows backup '%.40s'",
+					chain->links[chain->count - 1].path, parent);
+	}
+	return true;
+}
+
+/* ---- a disk ------------------------------------------------------------------------------ */
+
+static const struct vmbackup_disk *find_disk(const struct vmbackup_manifest *manifest,
+					     const char *id)
+{
+	for (size_t i = 0; i < manifest->disk_count; i++) {
+		if (strcmp(manifest->disks[i].id, id) == 0)
+			return &manifest->disks[i];
+	}
+	return NULL;
+}
+
+/* The image and those below it, as QEMU opens them.  What the images say of that themselves is not
+ * followed: they may have been changed. */
+static struct json_object *node(const struct chain *chain, size_t at, const char *id,
+				struct err *err)
+{
+	const struct vmbackup_disk *disk =
+		at < chain->count ? find_disk(&chain->links[at].manifest, id) : NULL;
+	struct json_object *obj, *file, *backing = NULL;
+	CLEANUP(free_charp) char *path = NULL;
+
+	if (!disk) {
+		err_set(err, ERR_INVALID, "disk '%s' is not in the backup that it follows", id);
+		return NULL;
+	}
+	if (disk->mode == VMBACKUP_INCREMENTAL && !(backing = node(chain, at + 1, id, err)))
+		return NULL;
+	path = xasprintf("%s/%s", chain->links[at].path, disk->file);
+	obj = json_object_new_object();
+	file = json_object_new_object();
+	json_add_str(file, "driver", "file");
+	json_add_str(file, "filename", path);
+	json_add_str(obj, "driver", "qcow2");
+	json_object_object_add(obj, "file", file);
+	json_object_object_add(obj, "backing", backing);
+	return obj;
+}
+
+static bool run(const char *const *argv, struct err *err)
+{
+	return proc_run_blocking(&(struct proc_args){ .argv = argv }, CONVERT_MAX_MS, err);
+}
+
+static bool sync_file(const char *path, struct err *err)
+{
+	CLEANUP(closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return (fd >= 0 && fsync(fd) == 0) || err_errno(err, "cannot sync '%s'", path);
+}
+
+/* Made under another name, and compared, before it gets its own, which must be free. */
+static bool make_image(const char *source, const char *format, const char *made, const char *path,
+		       struct err *err)
+{
+	const char *const convert[] = { "qemu-img", "convert", "-q",   "-O", format,
+					source,	    made,      NULL };
+	const char *const compare[] = { "qemu-img", "compare", "-q", "-F", format,
+					source,	    made,      NULL };
+
+	if (!run(convert, err) || !run(compare, err))
+		return err_wrap(err, "'%s' cannot be made", path);
+	if (!sync_file(made, err))
+		return false;
+	if (link(made, path) != 0)
+		return err_errno(err, "cannot give the image the name '%s'", path);
+	return true;
+}
+
+static bool restore_disk(const struct chain *chain, const struct vmbackup_disk *disk,
+			 const struct restore_values *values, struct err *err)
+{
+	const char *format = values->format ? values->format : "qcow2";
+	CLEANUP(json_putp) struct json_object *obj = node(chain, 0, disk->id, err);
+	CLEANUP(free_charp) char *source = obj ? xasprintf("json:%s", json_text(obj, NULL)) : NULL;
+	CLEANUP(free_charp) char *path = xasprintf("%s/%s.%s", values->to, disk->id, format);
+	CLEANUP(free_charp)
+	char *made = xasprintf("%s/.%s.migrd-%s", values->to, disk->id,
+			       chain->links[0].manifest.id);
+	bool ok;
+
+	if (!source)
+		return false;
+	if (access(path, F_OK) == 0)
+		return err_set(err, ERR_EXISTS, "'%s' is there already: move it away", path);
+	ok = make_image(source, format, made, path, err);
+	unlink(made);
+	ok = ok && file_sync_parent(path, err);
+	if (ok)
+		printf("%s: %s, %" PRIu64 " bytes\n", disk->id, path, disk->virtual_bytes);
+	return ok;
+}
+
+static bool is_wanted(const char *list, const char *id)
+{
+	return !list || id_list_has(list, id);
+}
+
+static bool restore(struct chain *chain, const char *path, const struct restore_values *values,
+		    struct err *err)
+{
+	const struct vmbackup_manifest *manifest = &chain->links[0].manifest;
+	size_t count = 0;
+
+	if (!read_chain(chain, path, err))
+		return false;
+	for (size_t i = 0; i < manifest->disk_count; i++) {
+		if (!is_wanted(values->disks, manifest->disks[i].id))
+			continue;
+		if (!restore_disk(chain, &manifest->disks[i], values, err))
+			return false;
+		count++;
+	}
+	return count > 0 || err_set(err, ERR_NOT_FOUND, "the backup has none of the disks '%s'",
+				    values->disks ? values->disks : "");
+}
+
+static bool run_restore(struct cli_call *call, struct err *err)
+{
+	CLEANUP(free_charp) char *path = xstrdup(call->words[0]);
+	struct chain *chain = xnew(struct chain);
+	bool ok;
+
+	while (strlen(path) > 1 && path[strlen(path) - 1] == '/')
+		path[strlen(path) - 1] = '\0';
+	ok = restore(chain, path, call->values, err);
+	free(chain);
+	return ok;
+}
+
+static const char *const formats[] = { "qcow2", "raw", NULL };
+
+static const struct cli_option restore_options[] = {
+	{
+		.name = "to",
+		.type = CLI_TEXT,
+		.arg = "DIRECTORY",
+		.is_required = true,
+		VALUE(to),
+		.help = "where the images are made, DISK.FORMAT each; none is replaced",
+	},
+	{
+		.name = "format",
+		.type = CLI_CHOICE,
+		.choices = formats,
+		.arg = "qcow2|raw",
+		VALUE(format),
+		.help = "of the images (default: qcow2)",
+	},
+	{
+		.name = "disks",
+		.type = CLI_TEXT,
+		.arg = "ID,ID",
+		VALUE(disks),
+		.help = "only these disks",
+	},
+	{ .name = NULL },
+};
+
+const struct cli_command cmd_vmbackup_restore = {
+	.noun = "vm-backup",
+	.verb = "restore",
+	.args = "BACKUP",
+	.min_args = 1,
+	.max_args = 1,
+	.options = restore_options,
+	.values_size = sizeof(struct restore_values),
+	.summary = "make images of the disks in a backup, a directory of this machine",
+	.details = "BACKUP is DIRECTORY/ID of `vm backup'; those that it follows must be beside it.\n"
+		   "Each image is compared with the backup before it gets its name.  Put it in the\n"
+		   "place of the disk's image while the VM is stopped, or in a new definition.\n",
+	.run = run_restore,
+};
