@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The disks of a backup become images again.  No daemon is asked: the files are looked at where this
- * program runs, with the rights of its user. */
+/* The disks of a backup become images again.  No daemon is asked: the files are looked at where
+ * this program runs, with the rights of its user. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,8 +17,8 @@
 #include "base/proc.h"
 #include "wire/vmbackup_manifest.h"
 
-#define CHAIN_MAX       100 /* backups that follow each other; QEMU opens all of them at once */
-#define CONVERT_MAX_MS  (24u * 3600 * 1000)
+#define CHAIN_MAX      100 /* backups that follow each other; QEMU opens all of them at once */
+#define CONVERT_MAX_MS (24u * 3600 * 1000)
 
 struct restore_values {
 	const char *to, *format, *disks;
@@ -147,10 +147,10 @@ static bool sync_file(const char *path, struct err *err)
 static bool make_image(const char *source, const char *format, const char *made, const char *path,
 		       struct err *err)
 {
-	const char *const convert[] = { "qemu-img", "convert", "-q",   "-O", format,
-					source,	    made,      NULL };
-	const char *const compare[] = { "qemu-img", "compare", "-q", "-F", format,
-					source,	    made,      NULL };
+	const char *const convert[] = { "qemu-img", "convert", "-q", "-O",
+					format,     source,    made, NULL };
+	const char *const compare[] = { "qemu-img", "compare", "-q", "-F",
+					format,     source,    made, NULL };
 
 	if (!run(convert, err) || !run(compare, err))
 		return err_wrap(err, "'%s' cannot be made", path);
@@ -169,8 +169,8 @@ static bool restore_disk(const struct chain *chain, const struct vmbackup_disk *
 	CLEANUP(free_charp) char *source = obj ? xasprintf("json:%s", json_text(obj, NULL)) : NULL;
 	CLEANUP(free_charp) char *path = xasprintf("%s/%s.%s", values->to, disk->id, format);
 	CLEANUP(free_charp)
-	char *made = xasprintf("%s/.%s.migrd-%s", values->to, disk->id,
-			       chain->links[0].manifest.id);
+	char *made =
+		xasprintf("%s/.%s.migrd-%s", values->to, disk->id, chain->links[0].manifest.id);
 	bool ok;
 
 	if (!source)
@@ -260,8 +260,9 @@ const struct cli_command cmd_vmbackup_restore = {
 	.options = restore_options,
 	.values_size = sizeof(struct restore_values),
 	.summary = "make images of the disks in a backup, a directory of this machine",
-	.details = "BACKUP is DIRECTORY/ID of `vm backup'; those that it follows must be beside it.\n"
-		   "Each image is compared with the backup before it gets its name.  Put it in the\n"
-		   "place of the disk's image while the VM is stopped, or in a new definition.\n",
+	.details =
+		"BACKUP is DIRECTORY/ID of `vm backup'; those that it follows must be beside it.\n"
+		"Each image is compared with the backup before it gets its name.  Put it in the\n"
+		"place of the disk's image while the VM is stopped, or in a new definition.\n",
 	.run = run_restore,
 };
