@@ -47,8 +47,7 @@ enum fault_kind http_fault_at(const struct http_request *req, const char *stage,
 #endif
 }
 
-/* A dry run changes nothing: no key is wanted. */
-static bool is_dry_run(const struct http_request *req)
+bool http_is_dry_run(const struct http_request *req)
 {
 	const char *value = http_query(req, "dry_run");
 
@@ -59,7 +58,7 @@ static bool has_key(const struct http_server *server, const struct http_request 
 {
 	return server->with_key && strcmp(req->route->method, "POST") == 0 &&
 	       !req->route->takes_key && req->role != HTTP_ROLE_PEER &&
-	       http_header(req, "Idempotency-Key") && !is_dry_run(req);
+	       http_header(req, "Idempotency-Key");
 }
 
 void http_handle(struct http_request *req)

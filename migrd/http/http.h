@@ -142,6 +142,8 @@ typedef void http_noted_fn(void *data, struct http_request *req, const struct ht
 /* When REQ is answered, FN is called, and the answer waits for http_let_go(). */
 void http_note_answer(struct http_request *req, http_noted_fn *fn, void *data);
 void http_let_go(struct http_request *req);
+/* By its query or its body: it changes nothing, and no key is kept for it. */
+bool http_is_dry_run(const struct http_request *req);
 /* Goes on with REQ as without `with_key'. */
 void http_handle(struct http_request *req);
 /* Its server is gone: whatever it is answered only frees it. */

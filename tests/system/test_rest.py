@@ -128,6 +128,10 @@ class KeysTest(SystemTest):
         self.assertEqual(self.a.vms(), {})
         self.a.api.post("/v1/vms", vm)
         self.assertEqual(ask("POST", "/v1/vms", vm), (409, "exists"))
+        # It takes no key, but a wrong one is a fault all the same.
+        self.assertEqual(self.post("-", "/v1/vms?dry_run=true", vm)[2]["code"], "invalid")
+        for _ in range(2):
+            self.assertEqual(self.post("k1", "/v1/vms?dry_run=true", {**vm, "name": "v9"})[0], 204)
         self.assertEqual(ask("PATCH", "/v1/vms/v1", {"labels": {"a": "b"}}), 204)
         self.assertEqual(ask("PATCH", "/v1/vms/v1", {"policy": "none"}), (400, "invalid"))
         self.assertEqual(ask("DELETE", "/v1/vms/v1"), 204)

@@ -20,8 +20,10 @@ from .schema_values import Values
 JSON = {"Content-Type": "application/json"}
 CALLERS = ("local", "admin", "operator", "viewer", "peer")
 NEVER = {"kvm", "tap", "macvtap"}               # of the machine, not of the coordinator
-ONLY = {"accel": ["tcg"], "url": ["https://127.0.0.1:9/"], "ifname": ["lo"]}
 VM = {"name": "c1", "machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": 32}
+# Of a definition that a peer sends the document says nothing: it is that of a VM.
+ONLY = {"accel": ["tcg"], "url": ["https://127.0.0.1:9/"], "ifname": ["lo"], "definition": [VM],
+        "about": [{"labels": {"tier": "web"}}]}
 SECONDS = 30            # for one answer
 
 
@@ -348,7 +350,7 @@ class Walk:
 # What the decoder says of a single member: its schema should have told it.  Other words are of rules
 # between members, which the descriptions tell of, and of what the host does not know.
 OF_A_SCHEMA = re.compile("|".join((
-    "unknown", "required, but missing", "found an? .* is wanted", "whole number", "must be a number", "must not be empty",
+    "unknown", "required, but missing", "found an? .* is wanted", r"whole number(?! of huge pages)", "must be a number", "must not be empty",
     "at (most|least)", "^one of ", "one of the words", "longer than", "shorter than", "an object of strings",
     "value of a label", "too (many|few|long|large|small)", "no moment")))
 # The command of QMP is an object, that of HMP a text.
