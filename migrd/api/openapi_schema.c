@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Schemas of the document: those of wire/schema.h, by their names. */
+#include <ctype.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -37,6 +38,47 @@ struct json_object *openapi_schema(const struct json_field *fields, enum json_sc
 	return schema;
 }
 
+/* ---- titles -------------------------------------------------------------------- */
+
+/* Adds "move-request" or "memory_mib" as "MoveRequest" or "MemoryMib". */
+static void add_type_name(struct strbuf *name, const char *words)
+{
+	bool begins = true;
+
+	for (; *words; words++) {
+		char c = (char)(begins ? toupper((unsigned char)*words) : *words);
+
+		begins = !isalnum((unsigned char)c);
+		if (!begins)
+			strbuf_add(name, &c, 1);
+	}
+}
+
+/* Generators name types by titles, and number those that have none by what else there is: so each
+ * object and each element of a list in SCHEMA gets its own place as its title, "HoldOfMoveRequest".
+ */
+static void add_titles(struct json_object *schema, const char *title)
+{
+	struct json_object *properties = json_get_obj(schema, "properties");
+	struct json_object *items = json_get_obj(schema, "items");
+
+	if (items) {
+		json_add_str(items, "title", title);
+		add_titles(items, title);
+	}
+	if (!properties)
+		return;
+	json_add_str(schema, "title", title);
+	json_object_object_foreach(properties, key, value)
+	{
+		CLEANUP(strbuf_fini) struct strbuf inner = STRBUF_INIT;
+
+		add_type_name(&inner, key);
+		strbuf_addf(&inner, "Of%s", title);
+		add_titles(value, strbuf_str(&inner));
+	}
+}
+
 /* ---- devices ------------------------------------------------------------------- */
 
 static struct json_object *kind_schema(enum vm_def_kind kind)
@@ -55,6 +97,7 @@ static struct json_object *device_of_kind(enum vm_def_kind kind, enum json_schem
 {
 	struct json_object *schema = json_schema(vm_def_kind_fields(kind), use, NULL, NULL);
 	struct json_object *properties, *required;
+	CLEANUP(strbuf_fini) struct strbuf title = STRBUF_INIT;
 
 	json_object_object_del(schema, "$schema");
 	json_object_object_get_ex(schema, "properties", &properties);
@@ -64,6 +107,9 @@ static struct json_object *device_of_kind(enum vm_def_kind kind, enum json_schem
 		json_object_object_add(schema, "required", required);
 	}
 	json_object_array_add(required, json_object_new_string("kind"));
+	strbuf_adds(&title, use == JSON_SCHEMA_REPLY ? "VmDevice" : "NewDevice");
+	add_type_name(&title, vm_def_kind_name(kind));
+	add_titles(schema, strbuf_str(&title));
 	return schema;
 }
 
@@ -81,12 +127,15 @@ static struct json_object *device_schema(enum json_schema_use use)
  * OpenAPI 3.1 has schemas of that version of JSON Schema unless they say something else. */
 static struct json_object *published_schema(const char *name)
 {
+	CLEANUP(strbuf_fini) struct strbuf title = STRBUF_INIT;
 	struct json_object *schema;
 
 	if (strcmp(name, wire_schema_of(vm_device_fields, JSON_SCHEMA_REPLY)) == 0)
 		return device_schema(JSON_SCHEMA_REPLY);
 	schema = wire_schema(name);
 	json_object_object_del(schema, "$schema");
+	add_type_name(&title, name);
+	add_titles(schema, strbuf_str(&title));
 	return schema;
 }
 

@@ -52,6 +52,24 @@ class OpenapiTest(SystemTest):
                 self.assertIn("4XX", operation["responses"])
                 self.assertTrue([s for s in operation["responses"] if s.startswith("2") or s == "101"])
 
+    def test_each_object_has_a_title_of_its_own(self):
+        """Generators that name types by titles need no numbers then."""
+        self.read()
+        titles = []
+
+        def walk(schema):
+            if "properties" in schema:
+                titles.append(schema.get("title"))
+            for inner in (*schema.get("properties", {}).values(), *schema.get("anyOf", [])):
+                walk(inner)
+            if "items" in schema:
+                walk(schema["items"])
+        for schema in self.document["components"]["schemas"].values():
+            walk(schema)
+        self.assertNotIn(None, titles)
+        self.assertEqual([title for title in set(titles) if titles.count(title) > 1], [])
+        self.assertIn("HoldOfMoveRequest", titles)
+
     def test_roles_are_those_of_the_routes(self):
         self.read()
         printed = subprocess.run([settings.program("migrd"), "--print-routes"], check=True,
