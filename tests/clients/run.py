@@ -6,8 +6,8 @@ a VM on two coordinators with real QEMUs: over the local sockets, and with certi
     tests/clients/run.py --build DIR [-k PATTERN]
 
 Linters read the document first.  TypeScript and the linters need node and npm, and come by
-package-lock.json into DIR/clients; Python and its validator come by tests/clients/debian.  One line for
-each check, then "N passed, N failed, 0 skipped".
+package-lock.json into DIR/clients; Python with its generator, mypy and a validator come by
+tests/clients/python/debian.  One line for each check, then "N passed, N failed, 0 skipped".
 """
 import argparse
 import hashlib
@@ -56,6 +56,9 @@ class Clients:
     def __init__(self, work):
         self.work, self.document = work, work / "openapi.json"
         self.modules = work / "node_modules"
+        self.own_python = work / "python"
+        self.own_python.mkdir(exist_ok=True)
+        self.python = None
 
     # ---- tools -------------------------------------------------------------
 
@@ -72,6 +75,10 @@ class Clients:
             seconds=NPM_SECONDS)
         mark.write_text(wanted)
         return f"{len(json.loads(lock)['packages']) - 1} packages"
+
+    def install_python(self):
+        self.python = run(HERE / "python/debian", seconds=NPM_SECONDS).strip().splitlines()[-1]
+        return run(self.python, "--version").strip()
 
     def node(self, script, *arguments):
         return run("node", self.modules / script, *arguments, cwd=self.work)
@@ -94,7 +101,10 @@ class Clients:
         return "spectral:oas"
 
     def validator(self):
-        return run(self.python, "-m", "openapi_spec_validator", self.document).strip()
+        said = run(self.python, "-m", "openapi_spec_validator", self.document).strip()
+        if not said.endswith("OK"):
+            raise Fault(said)
+        return said.rpartition("/")[2]
 
     # ---- the clients -------------------------------------------------------
 
@@ -107,6 +117,23 @@ class Clients:
 
     def run_typescript(self, scene):
         return run("node", self.work / "out" / "life.js", scene)
+
+    def python_models(self):
+        for name in ("client.py", "life.py"):
+            shutil.copy(HERE / "python" / name, self.own_python)
+        models = self.own_python / "api.py"
+        run(self.python, "-m", "datamodel_code_generator", "--input", self.document,
+            "--input-file-type", "openapi", "--output", models,
+            "--output-model-type", "pydantic_v2.BaseModel", "--target-python-version", "3.12",
+            "--use-title-as-name", "--collapse-root-models",
+            "--enum-field-as-literal", "all", "--use-annotated", "--use-union-operator",
+            "--use-standard-collections", "--use-double-quotes", "--disable-timestamp")
+        checked = run(self.python, "-m", "mypy", "--strict", "--cache-dir", self.work / "mypy",
+                      "api.py", "client.py", "life.py", cwd=self.own_python, seconds=NPM_SECONDS)
+        return f"{len(models.read_text().splitlines())} lines of models; {checked.strip()}"
+
+    def run_python(self, scene):
+        return run(self.python, self.own_python / "life.py", self.document, scene)
 
 
 class Scene:
@@ -180,12 +207,17 @@ def main():
 
     try:
         clients.document.write_text(json.dumps(scene.a.api.get("/openapi.json"), indent=1))
-        check("install node packages", clients.install_node_modules, is_needed=True)
-        check("redocly", clients.redocly)
-        check("spectral", clients.spectral)
-        check("typescript: generate and compile", clients.typescript, is_needed=True)
-        for way in ("socket", "certificate"):
-            check(f"typescript: life by {way}", scene.live, clients.run_typescript, way)
+        if not args.pattern.startswith("python"):
+            check("install node packages", clients.install_node_modules, is_needed=True)
+            check("redocly", clients.redocly)
+            check("spectral", clients.spectral)
+            check("typescript: generate and compile", clients.typescript, is_needed=True)
+        check("install Python packages", clients.install_python, is_needed=True)
+        check("openapi-spec-validator", clients.validator)
+        check("python: generate and check types", clients.python_models, is_needed=True)
+        for language, life in (("typescript", clients.run_typescript), ("python", clients.run_python)):
+            for way in ("socket", "certificate"):
+                check(f"{language}: life by {way}", scene.live, life, way)
     finally:
         check("the end", scene.close, is_needed=True)
     print(f"{passed} passed, {len(failed)} failed, 0 skipped")
