@@ -53,6 +53,11 @@ void move_become_history(struct move *move)
 	loop_timer_free(TAKE_PTR(move->retry));
 	free(TAKE_PTR(move->measure.threads));
 	move->measure.thread_count = 0;
+	/* What the hosts were compared by is most of a move's memory, and answers that come late
+	 * are of another state. */
+	virtqueues_walk_fini(&move->virtqueues);
+	free(TAKE_PTR(move->evidence));
+	preflight_free(TAKE_PTR(move->offer.compared));
 }
 
 static void dismiss_waiters(struct move *move)
@@ -81,9 +86,6 @@ void move_free(struct move *move)
 	free(move->forecast);
 	free(move->notices);
 	free(move->request);
-	free(move->evidence);
-	virtqueues_walk_fini(&move->virtqueues);
-	preflight_free(move->offer.compared);
 	store_move_fini(&move->row);
 	dismiss_waiters(move);
 	free(move);

@@ -270,7 +270,7 @@ bool move_run(const struct move *move)
 
 bool move_was_compared(const struct move *move)
 {
-	return move->offer.compared && move->offer.compared->has_evidence;
+	return move->offer.was_compared;
 }
 
 const char *move_reason(const struct move *move)

@@ -106,8 +106,10 @@ static void take(struct offer_look *look)
 	struct err err;
 	struct move *move = moves_offered(look->moves, &offer, &err);
 
-	if (move && !move->offer.compared && move->machine.state == MOVE_STATE_PREPARE)
+	if (move && !move->offer.compared && move->machine.state == MOVE_STATE_PREPARE) {
 		move->offer.compared = TAKE_PTR(look->preflight);
+		move->offer.was_compared = move->offer.compared->has_evidence;
+	}
 	answer(look, move, NULL, move ? NULL : &err);
 }
 

@@ -159,6 +159,7 @@ struct move_offered {
 	uint64_t go_at_ms;                 /* when go came */
 	enum move_taps taps;               /* checked before the guest is taken */
 	struct preflight *compared;        /* what the preflight found; may be NULL */
+	bool was_compared;                 /* also when it has ended */
 	char port_key[STREAM_PROOF_SIZE];  /* callers of the data port prove that they have it */
 	struct stream_attempts attempts;   /* used up by callers of the data port */
 };
