@@ -30,7 +30,8 @@ struct fault {
 /* All faults of one input.  Those beyond FAULT_MAX are only counted. */
 struct faults {
 	size_t count;
-	struct fault list[FAULT_MAX];
+	struct fault *list; /* as long as it must be: most inputs have none */
+	size_t size;
 };
 
 struct faults *faults_new(void);

@@ -14,7 +14,18 @@ struct faults *faults_new(void)
 
 void faults_free(struct faults *faults)
 {
+	if (faults)
+		free(faults->list);
 	free(faults);
+}
+
+/* Room for one more, up to FAULT_MAX. */
+static void grow(struct faults *faults)
+{
+	if (faults->count < faults->size)
+		return;
+	faults->size = faults->size ? 2 * faults->size : 1;
+	faults->list = xrealloc(faults->list, faults->size * sizeof(*faults->list));
 }
 
 static __attribute__((format(printf, 3, 0))) void
@@ -22,9 +33,12 @@ faults_vadd(struct faults *faults, const char *pointer, const char *fmt, va_list
 {
 	struct fault *fault;
 
-	if (faults->count++ >= FAULT_MAX)
+	if (faults->count >= FAULT_MAX) {
+		faults->count++;
 		return;
-	fault = &faults->list[faults->count - 1];
+	}
+	grow(faults);
+	fault = &faults->list[faults->count++];
 	snprintf(fault->pointer, sizeof(fault->pointer), "%s", pointer);
 	vsnprintf(fault->detail, sizeof(fault->detail), fmt, ap);
 	utf8_trim(fault->pointer);
