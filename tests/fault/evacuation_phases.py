@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """States of an evacuation in which a fault strikes: enter() brings it there for certain."""
+import os
+
 from evacuation_scene import ROOM_CONFIG, ROOM_OPTIONS
 from lib.world import World
+from network import NetWorld
 from phases import Phase
 from scene import HELD
 
@@ -50,19 +53,20 @@ class Draining(Phase):
         s.lift()
 
 
-class RoomWorld(World):
-    """With a third host, which takes the guest that gives way."""
-
-    def __init__(self):
-        super().__init__(("a", "b", "c"))
-        self["c"].write_config(**ROOM_CONFIG["c"])
+def room_world():
+    """With a third host, which takes the guest that gives way; and with links that can be cut, where
+    there is root."""
+    ids = ("a", "b", "c")
+    world = NetWorld(ids=ids) if os.geteuid() == 0 else World(ids)
+    world["c"].write_config(**ROOM_CONFIG["c"])
+    return world
 
 
 class MakingRoom(Phase):
     """A guest of host b gives way, so slowly that it does not end; the one that found room there has
     moved."""
     ends_with_fault = True
-    options = {**ROOM_OPTIONS, "make_world": RoomWorld}
+    options = {**ROOM_OPTIONS, "make_world": room_world}
 
     def enter(self, s):
         s.configure(s.b, move={"bandwidth_bytes_per_s": HELD})

@@ -39,7 +39,7 @@ EVACUATION = [
     (PinnedInTheQueue(), {"draining": EMPTIED.full}),
     (FillsUp(), {"draining": EMPTIED}),
     (FULL_B, {"awaiting approval": EMPTIED.full, "draining": EMPTIED.full, "returning": EMPTIED.full}),
-    (CUT, {"draining": EMPTIED, "returning": EMPTIED.full}),
+    (CUT, {"draining": EMPTIED, "making room": EMPTIED.full, "returning": EMPTIED.full}),
     (Stopped("b"), {"making room": EMPTIED.full}),
     (CUT_FOR_LONG, {"draining": EMPTIED.full, "returning": EMPTIED.full}),
     (OlderStaysThere("the way back", "migrd/wire/peer_back.c"), {"drained": AWAY.full}),

@@ -296,8 +296,10 @@ class Cancelled(Fault):
 
 
 class CancelledAfterCrash(Fault):
-    """A user cancels when the coordinator is back, which has to learn first how far QEMU is."""
+    """A user cancels when the coordinator is back, which has to learn first how far QEMU is.  The link
+    is patient: on a busy host the start takes longer than it may be silent."""
     name = "source's coordinator killed, then cancelled by the user"
+    options = {"config": {"move": {"handover_link_timeout_ms": 60000}}}
 
     def strike(self, s):
         s.kill_coordinators([s.a])

@@ -12,7 +12,7 @@ from lib.host import Host, introduce
 from lib.world import World
 
 API_PORT, DATA_PORT = 8440, 8441
-ADDRESSES = {"a": "10.213.1", "b": "10.213.2"}
+ADDRESSES = {"a": "10.213.1", "b": "10.213.2", "c": "10.213.3"}
 NUMBERS = itertools.count()
 RATE = "100mbit"            # so that QEMU's last pass takes long enough to be cut
 LINKS = {"control link": [API_PORT], "data link": [DATA_PORT], "both links": [API_PORT, DATA_PORT]}
@@ -26,16 +26,16 @@ def ip(*words, **kwargs):
 class Network:
     """Namespaces for each host and for the router; the router's end of the link to X is to-X."""
 
-    def __init__(self, rate=RATE):
-        self.rate = rate
+    def __init__(self, rate=RATE, hosts=("a", "b")):
+        self.rate, self.hosts = rate, hosts
         number = next(NUMBERS)
-        self.names = {who: f"migrd-test-{os.getpid()}-{number}{who}" for who in ("a", "b", "r")}
+        self.names = {who: f"migrd-test-{os.getpid()}-{number}{who}" for who in (*hosts, "r")}
         self.rules = []
         for name in self.names.values():
             ip("netns", "add", name)
             ip("-n", name, "link", "set", "lo", "up")
-        for host, prefix in ADDRESSES.items():
-            self._connect(host, prefix)
+        for host in hosts:
+            self._connect(host, ADDRESSES[host])
 
     def _connect(self, host, prefix):
         ns, router = self.names[host], self.names["r"]
@@ -51,7 +51,7 @@ class Network:
                         "rate", self.rate, "burst", "128kb", "latency", "100ms"], check=True)
 
     def lift_rate(self):
-        for host in ADDRESSES:
+        for host in self.hosts:
             subprocess.run(["tc", "-n", self.names["r"], "qdisc", "del", "dev", f"to-{host}", "root"],
                            check=False)
 
@@ -82,18 +82,18 @@ class Network:
 
 
 class NetWorld(World):
-    def __init__(self, rate=RATE):
+    def __init__(self, rate=RATE, ids=("a", "b")):
         super().__init__(ids=())
-        self.network = Network(rate)
+        self.network = Network(rate, ids)
         pki = self.dir / "h"
-        specs = [f"{host}={self.network.address(host)}:{API_PORT}:{DATA_PORT}" for host in ADDRESSES]
+        specs = [f"{host}={self.network.address(host)}:{API_PORT}:{DATA_PORT}" for host in ids]
         for args in (["init"], ["host", *specs]):
             subprocess.run([settings.program("migrctl"), "pki", *args, "--dir", str(pki)],
                            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self.hosts = {
             i: Host(i, pathlib.Path(pki) / i, API_PORT, DATA_PORT, self.network.address(i),
                     self.network.prefix(i))
-            for i in ADDRESSES}
+            for i in ids}
         introduce(self.hosts.values())
 
     def remove(self):

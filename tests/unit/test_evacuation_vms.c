@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "check_main.h"
@@ -433,6 +434,37 @@ START_TEST(of_more_hosts_than_are_kept_the_first_to_end_is_asked_again)
 }
 END_TEST
 
+/* Whoever is still asked then may move later: it is none of those that may be asked any more. */
+START_TEST(round_at_its_deadline_is_left_and_counts)
+{
+	struct evacuation *evac = add_evacuation("draining", VM_OF("waiting", ""));
+	const int states[] = { EVAC_ROOM_WAITING, EVAC_ROOM_MOVING, EVAC_ROOM_MOVED,
+			       EVAC_ROOM_FAILED };
+	struct evac_others others;
+	uint64_t wait_ms = 100000;
+
+	evac->request->others_max = 4;
+	evac->detail.room_count = ARRAY_LEN(states);
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		evac->detail.rooms[i] = (struct evac_room){
+			.number = i + 1, .from = "b", .to = "c", .name = "vm", .state = states[i]
+		};
+	evac->detail.rooms_until_ms = clock_wall_ms();
+	ck_assert(evac_rooms_are_under_way(evac));
+	evac_rooms_step(evac, &wait_ms);
+	ck_assert(!evac_rooms_are_under_way(evac));
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		const struct evac_room *room = &evac->detail.rooms[i];
+
+		ck_assert_int_eq(room->state, i < 2 ? EVAC_ROOM_LEFT : states[i]);
+		ck_assert(i >= 2 || strstr(room->why, "has not given way in time"));
+		ck_assert(!room->is_asking);
+	}
+	evac_rooms_others(evac, &others);
+	ck_assert_uint_eq(others.max, 1);
+}
+END_TEST
+
 /* ---- VMs that were stopped -------------------------------------------- */
 
 START_TEST(guest_that_cannot_be_started_again_is_an_error_of_the_whole)
@@ -661,6 +693,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_is_stopped_only_if_who_could_give_way_has_refused_twice);
 	tcase_add_test(tc, none_of_many_that_have_refused_is_asked_again_at_once);
 	tcase_add_test(tc, of_more_hosts_than_are_kept_the_first_to_end_is_asked_again);
+	tcase_add_test(tc, round_at_its_deadline_is_left_and_counts);
 	tcase_add_test(tc, guest_that_cannot_be_started_again_is_an_error_of_the_whole);
 	tcase_add_test(tc, one_that_has_ended_keeps_no_plan_and_shows_it_all_the_same);
 	tcase_add_test(tc, few_questions_at_a_time_go_to_a_host);

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -75,9 +76,15 @@ class Host:
         for name, section in sections.items():
             values.setdefault(name, {}).update(section)
         text = "\n".join(f"[{name}]\n" + "".join(f"{key} = {value}\n"
-                                                 for key, value in section.items())
-                         for name, section in values.items())
+                                                 for key, value in section.items() if self.knows(key))
+                         for name, section in values.items() if any(map(self.knows, section)))
         self.config.write_text(text, encoding="utf-8")
+
+    def knows(self, key):
+        """False: of the configuration, and this host's programs are of an older version: its manual
+        page tells."""
+        return not self.build_dir or re.search(
+            rf"\b{key}\b", (self.build_dir / "man/migrd.conf.5").read_text(encoding="utf-8"))
 
     # ---- the daemon --------------------------------------------------------
 
