@@ -7,6 +7,7 @@ import struct
 
 from lib import procs
 from lib.linux import make_disk
+from lib.long_form import only_full
 from lib.qmp import Qmp
 from lib.world import SystemTest
 
@@ -82,6 +83,7 @@ class ArrivedStillTest(SystemTest):
         pids = self.move_still(guest)
         self.assertTrue(procs.is_running(pids[-1]))
 
+    @only_full
     def test_guest_of_a_watchdog_moves_three_times(self):
         guest = self.start(extra_args=["-device", "ib700"], actions={"watchdog": "pause"})
         self.hmp(guest, WATCHDOG)

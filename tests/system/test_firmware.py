@@ -139,6 +139,8 @@ class FirmwareTest(SystemTest):
 
     # ---- what dies on the way ----------------------------------------------------
 
+    # The faults from outside have one with local disks.
+    @only_full
     def test_destination_qemu_is_killed(self):
         self.boot()
         with self.b.held_at("move.dst.transfer", lambda: self.world.begin_move(

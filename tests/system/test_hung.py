@@ -5,6 +5,7 @@ import http.client
 import os
 import signal
 
+from lib.long_form import only_full
 from lib.world import SystemTest
 from test_refresh import RefreshTest
 from test_save import SaveCase
@@ -75,6 +76,7 @@ class RefreshHungTest(RefreshTest, HungTest):
         self.assert_starts_anew()
 
     # Nobody can prove by its monitor which QEMU this is; the kernel can.
+    @only_full
     def test_coordinator_that_dies_in_the_stop_can_be_told_again(self):
         job = self.hang_in_rollback(DIES_IN_STOP)
         self.die_in_stop()
@@ -108,6 +110,7 @@ class RefreshHungTest(RefreshTest, HungTest):
         self.assertIn("was stopped on request", error["detail"])
         self.assert_starts_anew()
 
+    @only_full
     def test_stop_ends_a_switched_refresh_after_a_restart(self):
         job = self.hang_in_switched()
         self.a.kill9()

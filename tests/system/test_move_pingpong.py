@@ -8,7 +8,6 @@ MOVES = 30
 
 
 class PingPongTest(SystemTest):
-    runs_alone = True    # it measures, so nothing may run beside it
     timeout_seconds = 300
 
     def test_thirty_moves_keep_one_runner_and_the_memory(self):
