@@ -208,8 +208,7 @@ class OlderWorld(World):
         if done.returncode:
             self.remove()
             raise AssertionError(f"no older version: {done.stderr}")
-        self["b"].build_dir = pathlib.Path(done.stdout.strip())
-        self["b"].write_config()
+        self["b"].be_older(pathlib.Path(done.stdout.strip()))
 
 
 class Older(Fault):

@@ -41,8 +41,8 @@ class Api:
         self._asks_contract = asks_contract     # whether what it gets is looked at
 
     @classmethod
-    def on_socket(cls, path):
-        return cls(lambda timeout: UnixConnection(str(path), timeout), asks_contract=True)
+    def on_socket(cls, path, asks_contract=True):
+        return cls(lambda timeout: UnixConnection(str(path), timeout), asks_contract)
 
     @classmethod
     def with_certificate(cls, host, port, context):

@@ -50,6 +50,13 @@ class Host:
     def __str__(self):
         return f"host {self.id}"
 
+    def be_older(self, build_dir):
+        """Has the programs of an older version, which knows less than this one's configuration and
+        documents."""
+        self.build_dir = build_dir
+        self.api = Api.on_socket(self.socket, asks_contract=False)
+        self.write_config()
+
     def program(self, name):
         return str(self.build_dir / "bin" / name) if self.build_dir else settings.program(name)
 
