@@ -245,11 +245,11 @@ START_TEST(vm_with_its_definition_is_sent)
 
 	assert_sent(vm_reply_fields, &reply,
 		    STOPPED ",'monitor':{'holder':null,'waiting':0},'definition':" DEFINITION
-			    ",'held':null}");
+			    ",'autostart':null,'held':null}");
 	reply.has_warnings = true;
 	assert_sent(vm_reply_fields, &reply,
 		    STOPPED ",'monitor':{'holder':null,'waiting':0},'definition':" DEFINITION
-			    ",'held':null,'warnings':[]}");
+			    ",'autostart':null,'held':null,'warnings':[]}");
 	reply.held = "h";
 	reply.warnings = warnings;
 	reply.warning_count = 1;
@@ -257,7 +257,7 @@ START_TEST(vm_with_its_definition_is_sent)
 	assert_sent(vm_reply_fields, &reply,
 		    STOPPED ",'monitor':{'holder':{'id':'i','kind':'query','command':null,"
 			    "'held_ms':3},'waiting':2},'definition':" DEFINITION
-			    ",'held':'h','warnings':['w']}");
+			    ",'autostart':null,'held':'h','warnings':['w']}");
 }
 END_TEST
 
