@@ -333,6 +333,25 @@ static void on_cancel_sent(struct save *save, struct json_object *result, const 
 	save_look_later(save, LOOK_MS);
 }
 
+static void on_stopped_to_cancel(struct save *save, struct json_object *result,
+				 const struct err *err)
+{
+	(void)result;
+	(void)err; /* the cancel is needed all the same */
+	save_ask(save, "migrate_cancel", NULL, on_cancel_sent);
+}
+
+/* A guest that runs is stopped first, and goes on by `cont' when the migration has ended: a cancel
+ * in the moment of its end would let it run on without its images (QEMU before 10.0, see
+ * move/src_rollback.c). */
+static void cancel_migration(struct save *save)
+{
+	if (!save->detail.head.live && qemu_run_state(save_qemu(save)) == QMP_RUN_RUNNING)
+		save_ask(save, "stop", NULL, on_stopped_to_cancel);
+	else
+		on_stopped_to_cancel(save, NULL, NULL);
+}
+
 static bool is_writing(const struct save *save)
 {
 	switch (save->facts.migration) {
@@ -398,6 +417,6 @@ void save_out_step_rollback(struct machine *machine)
 		save_tidy_qemu(save, on_tidied);
 	} else if (!save->facts.has_begun) {
 		save->facts.has_begun = true;
-		save_ask(save, "migrate_cancel", NULL, on_cancel_sent);
+		cancel_migration(save);
 	}
 }
