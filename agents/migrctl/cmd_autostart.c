@@ -43,6 +43,7 @@ static bool run_autostart(struct cli_call *call, struct err *err)
 	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "");
 	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
 	CLEANUP(json_putp) struct json_object *vm = NULL;
+	struct json_object *definition;
 	struct client_request request = { .method = "GET", .path = path };
 	static const struct table_field fields[] = {
 		{ "name", "name", TABLE_TEXT },
@@ -61,6 +62,8 @@ static bool run_autostart(struct cli_call *call, struct err *err)
 	client = migrctl_client(call, err);
 	if (!client || !client_call(client, &request, &vm, err))
 		return false;
+	definition = json_object_object_get(vm, "definition");
+	json_add_bool(definition, "autostart", json_get_bool(definition, "autostart", false));
 	migrctl_print_object(call, vm, fields);
 	return true;
 }

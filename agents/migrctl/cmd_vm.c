@@ -54,7 +54,7 @@ static const struct table_field show_fields[] = {
 	{ "monitor is with", "monitor.holder.kind", TABLE_TEXT },
 	{ "in QEMU's", "monitor.holder.command", TABLE_TEXT },
 	{ "for (ms)", "monitor.holder.held_ms", TABLE_NUMBER },
-	{ "wait for it", "monitor.waiting", TABLE_NUMBER },
+	{ "wait for monitor", "monitor.waiting", TABLE_NUMBER },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "started at", "started_at", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },

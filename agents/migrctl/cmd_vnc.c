@@ -213,7 +213,7 @@ static bool serve(struct display *display, struct err *err)
 
 /* ---- the command ------------------------------------------------------ */
 
-/* A VM that is not there, or a user who may not, is told at once. */
+/* A VM that is not there or has no display, or a user who may not, is told at once. */
 static bool look(struct display *display, struct err *err)
 {
 	CLEANUP(free_charp) char *path = client_path("/v1/vms/", display->vm, "/vnc");

@@ -48,6 +48,7 @@ static const struct {
 	{ "queue", "/v1/queue" },
 	{ "save", "/v1/saves" },
 	{ "refresh", "/v1/refreshes" },
+	{ "vm-backup", "/v1/backups" },
 	{ "evacuation", "/v1/evacuations" },
 	{ "maintenance", "/v1/maintenances" },
 	{ "job", "/v1/jobs" },
@@ -151,8 +152,8 @@ const struct cli_command cmd_wait = {
 	.values_size = sizeof(struct wait_values),
 	.summary = "wait until a move, or other work, has come to a state",
 	.details =
-		"KIND is move, queue, save, refresh, evacuation, maintenance or job.  Shows the\n"
-		"object then.  Ends with 5 as soon as the state cannot come any more, and with\n"
-		"10 when it has not come in time.\n",
+		"KIND is move, queue, save, refresh, vm-backup, evacuation, maintenance or job.\n"
+		"Shows the object then.  Ends with 5 as soon as the state cannot come any more,\n"
+		"and with 10 when it has not come in time.\n",
 	.run = run_wait,
 };

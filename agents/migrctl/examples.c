@@ -88,8 +88,7 @@ static const struct {
 	{ "vm-backup", "list", E("vm-backup list") },
 	{ "vm-backup", "show", E("vm-backup show 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "vm-backup", "restore",
-	  E("vm-backup restore /srv/backups/vm1/01890a5d-ac96-774b-bcce-b302099a8057 --to "
-	    "/srv/images") },
+	  E("vm-backup restore vm1/01890a5d-ac96-774b-bcce-b302099a8057 --to /srv/images") },
 	{ "vm-backup", "cancel", E("vm-backup cancel 01890a5d-ac96-774b-bcce-b302099a8057") },
 	{ "host", "show", E("host show") E("host show b") },
 	{ "host", "list", E("host list") },

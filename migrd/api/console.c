@@ -12,10 +12,16 @@ static struct vm *open_or_tell(struct http_request *req, const struct api *api,
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 	struct err err;
 
-	if (!vm || !http_header(req, "Upgrade"))
-		return vm;
-	if (!console_open(api->consoles, kind, vm, req, take && strcmp(take, "true") == 0, &err))
+	if (!vm)
+		return NULL;
+	if (!http_header(req, "Upgrade")) {
+		if (console_is_there(kind, vm, &err))
+			return vm;
 		http_reply_err(req, &err);
+	} else if (!console_open(api->consoles, kind, vm, req, take && strcmp(take, "true") == 0,
+				 &err)) {
+		http_reply_err(req, &err);
+	}
 	return NULL;
 }
 

@@ -189,6 +189,13 @@ static bool connect_guest(enum console_kind kind, struct vm *vm, int *ret_fd, st
 			err_wrap(err, "the %s of VM '%s'", kinds[kind].name, vm_name(vm)));
 }
 
+bool console_is_there(enum console_kind kind, struct vm *vm, struct err *err)
+{
+	CLEANUP(free_charp) char *path = kinds[kind].path(vm, err);
+
+	return path != NULL;
+}
+
 static struct console *console_new(struct consoles *consoles, enum console_kind kind,
 				   const struct vm *vm, const char *caller, int fd)
 {

@@ -41,6 +41,8 @@ void consoles_free(struct consoles *consoles);
  * goes on.  Returns their number. */
 size_t console_users(const struct consoles *consoles, enum console_kind kind, const struct vm *vm,
 		     const char *ret_users[CONSOLE_VNC_USERS_MAX]);
+/* CONFLICT: VM has none, or does not run. */
+bool console_is_there(enum console_kind kind, struct vm *vm, struct err *err);
 /* Opens it for the caller of REQ, and answers REQ; with TAKE the connections of others are ended.
  * False: REQ is still to be answered.  INVALID and FORBIDDEN of http_websocket_is_asked();
  * CONFLICT: the VM has none, does not run, or as many users as can be have it; UNAVAILABLE: too
