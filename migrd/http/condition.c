@@ -35,10 +35,11 @@ static bool is_one(const struct http_route *object, const char *a, const char *b
 	       (object->alias && (strcmp(a, object->alias) == 0 || strcmp(b, object->alias) == 0));
 }
 
+/* One that the loop has not come to yet changes nothing meanwhile. */
 static bool is_about(const struct http_request *other, const struct http_request *req,
 		     const struct http_route *object)
 {
-	if (other == req || !is_write(other) || other->has_waited ||
+	if (other == req || !other->is_begun || !is_write(other) || other->has_waited ||
 	    http_object_of_path(req->server->routes, other->route) != object)
 		return false;
 	for (size_t i = 0; i < param_count(object); i++)

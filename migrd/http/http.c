@@ -77,6 +77,7 @@ static void handle(struct http_server *server, struct http_request *req)
 		http_answer_refused(req);
 		return;
 	}
+	req->is_begun = true;
 	switch (http_fault_at(req, "peer", &err)) {
 	case FAULT_NONE:
 		if (has_key(server, req))

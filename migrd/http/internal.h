@@ -132,6 +132,7 @@ struct http_request {
 	int64_t uid; /* http_caller_uid() */
 	size_t body_bytes;
 	bool is_refused; /* the exchange has its answer */
+	bool is_begun;   /* the loop has come to it: what a turn has taken is held before */
 	bool is_dropped; /* by a fault point: nobody will answer it */
 	bool is_answered; /* it is on server->answered or server->gone */
 	/* http_note_answer(); and the answer that waits */

@@ -267,6 +267,78 @@ START_TEST(change_by_another_name_is_refused_too)
 }
 END_TEST
 
+static void keep_waiting(struct rig *r)
+{
+	pthread_mutex_lock(&r->server->lock);
+	http_inbox_begin_turn(&r->server->inbox, loop_now_ms(r->loop));
+	http_inbox_charge(&r->server->inbox, HTTP_CLASS_OPERATOR, 1 << 30);
+	http_inbox_charge(&r->server->inbox, HTTP_CLASS_VIEWER, 1 << 30);
+	pthread_mutex_unlock(&r->server->lock);
+}
+
+static void take_all(struct rig *r)
+{
+	pthread_mutex_lock(&r->server->lock);
+	r->server->inbox.classes[HTTP_CLASS_OPERATOR].credit += 1 << 30;
+	r->server->inbox.classes[HTTP_CLASS_VIEWER].credit += 1 << 30;
+	pthread_mutex_unlock(&r->server->lock);
+	http_wake(r->server);
+}
+
+static size_t waiting;
+
+static void count_waiting(struct rig *r)
+{
+	static const enum http_class classes[] = { HTTP_CLASS_OPERATOR, HTTP_CLASS_VIEWER };
+	const struct http_request *req;
+
+	waiting = 0;
+	pthread_mutex_lock(&r->server->lock);
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		TAILQ_FOREACH(req, &r->server->inbox.classes[classes[i]].waiting, link)
+	waiting++;
+	pthread_mutex_unlock(&r->server->lock);
+}
+
+static void send_to_wait(struct raw *raw, const char *cert, const char *text)
+{
+	const size_t before = waiting;
+
+	raw_open(raw, &rig, cert);
+	raw_send(raw, text);
+	while (waiting == before)
+		rig_call(&rig, count_waiting);
+}
+
+/* Of those that come in one turn of the loop, it comes to one after the other: a change that is
+ * refused, and one that follows, are no change that is under way. */
+START_TEST(requests_that_come_with_it_do_not_count)
+{
+	static const char *const texts[] = {
+		"DELETE /v1/boxes/b1 HTTP/1.1\r\nHost: a\r\nIf-Match: *\r\n\r\n",
+		"DELETE /v1/boxes/b1 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"DELETE /v1/boxes/b1 HTTP/1.1\r\nHost: a\r\n\r\n",
+	};
+	static const char *const answers[] = { "204 No Content", "204 No Content",
+					       "403 Forbidden" };
+	struct raw raws[ARRAY_LEN(texts)];
+	struct strbuf got = STRBUF_INIT;
+
+	free(make_box("red"));
+	waiting = 0;
+	rig_call(&rig, keep_waiting);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		send_to_wait(&raws[i], i < 2 ? "olga" : "vic", texts[i]);
+	rig_call(&rig, take_all);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		ck_assert_msg(raw_read_until(&raws[i], answers[i], &got), "%s", strbuf_str(&got));
+		raw_close(&raws[i]);
+		strbuf_clear(&got);
+	}
+	strbuf_fini(&got);
+}
+END_TEST
+
 START_TEST(what_was_made_says_where_it_is)
 {
 	struct reply reply = ask("POST", "/v1/boxes", NULL, NULL);
@@ -322,6 +394,7 @@ Suite *suite(void)
 	tcase_add_test(served, condition_that_cannot_be_checked_is_refused);
 	tcase_add_test(served, change_beside_another_one_is_refused_for_now);
 	tcase_add_test(served, change_by_another_name_is_refused_too);
+	tcase_add_test(served, requests_that_come_with_it_do_not_count);
 	tcase_add_test(served, what_was_made_says_where_it_is);
 	tcase_add_test(served, problem_says_whether_to_try_again);
 	suite_add_tcase(s, served);
