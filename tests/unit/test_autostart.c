@@ -181,6 +181,35 @@ START_TEST(in_doubt_it_is_not_started)
 }
 END_TEST
 
+/* The backup was made in this boot, when the VM was still to be started. */
+START_TEST(in_doubt_what_an_old_record_says_of_this_boot_does_not_count)
+{
+	rig_vm()->row.autostart_due = true;
+	vm_save(rig_vm(), NULL, NULL);
+	rig_run();
+	newest_rig_restart_in_doubt();
+	answer_the_restart();
+	begin();
+	ck_assert(!vm_is_autostart_due(rig_vm()));
+	assert_not_started();
+}
+END_TEST
+
+/* The move says later that it is this host's; its own record is not written before. */
+START_TEST(coming_when_the_host_went_down_it_is_to_be_started_when_it_is_ours)
+{
+	struct vm *vm = rig_vm();
+
+	snprintf(vm->row.seen_boot, sizeof(vm->row.seen_boot), "%s", OTHER_BOOT);
+	vm->role = VM_ROLE_INCOMING;
+	ck_assert(!vm_see_boot(vm, false));
+	ck_assert(vm_is_autostart_due(vm));
+	ck_assert(!vm_see_boot(vm, false));
+	ck_assert(vm_is_autostart_due(vm));
+	vm->role = VM_ROLE_OWNED;
+}
+END_TEST
+
 START_TEST(silent_host_that_must_answer_is_asked_again)
 {
 	vm_record_host(rig_vm(), "b", NULL, NULL);
@@ -268,6 +297,8 @@ Suite *suite(void)
 	tcase_add_test(tc, same_boot_or_no_wish_nothing_is_started);
 	tcase_add_test(tc, lost_coordinator_leaves_it_to_the_next_one);
 	tcase_add_test(tc, in_doubt_it_is_not_started);
+	tcase_add_test(tc, in_doubt_what_an_old_record_says_of_this_boot_does_not_count);
+	tcase_add_test(tc, coming_when_the_host_went_down_it_is_to_be_started_when_it_is_ours);
 	tcase_add_test(tc, silent_host_that_must_answer_is_asked_again);
 	tcase_add_test(tc, silent_for_too_long_it_is_given_up);
 	tcase_add_test(tc, elsewhere_it_is_not_started);
