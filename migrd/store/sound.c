@@ -63,9 +63,9 @@ bool store_sums_register(struct store_db *db, struct err *err)
 
 /* ---- all rows -------------------------------------------------------------------- */
 
-static const char *const tables[] = { "vm",     "move",        "save",   "refresh",
-				      "policy", "queue",       "hold",   "evacuation",
-				      "hook",   "maintenance", "answer", "vmbackup" };
+static const char *const tables[] = { "vm",     "move",     "save",       "refresh", "policy",
+				      "queue",  "hold",     "evacuation", "hook",    "maintenance",
+				      "answer", "vmbackup", "webhook",    "delivery" };
 
 /* The columns of TABLE but `sum', in order; "" in a schema that has no sums yet. */
 static bool columns_of(struct store_db *db, const char *table, struct strbuf *names,

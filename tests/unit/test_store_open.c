@@ -156,6 +156,14 @@ START_TEST(changed_value_is_refused)
 		  "of 'maintenance' is not as it was written" },
 		{ "INSERT INTO answer VALUES ('a k', 'x', 200, NULL, 1, 0)",
 		  "of 'answer' is not as it was written" },
+		{ "INSERT INTO vmbackup VALUES ('b', 'u', 'vm1', NULL, 'done', 1, '', '', NULL, 1, "
+		  "1, 1, 0)",
+		  "of 'vmbackup' is not as it was written" },
+		{ "INSERT INTO webhook VALUES ('w', NULL, '', 'ada', 0, 1, 1, 0)",
+		  "of 'webhook' is not as it was written" },
+		{ "INSERT INTO delivery VALUES ('w-1', 'w', 1, 'waiting', 'vm', NULL, 0, 0, '', 1, "
+		  "1, 0, 0, 0)",
+		  "of 'delivery' is not as it was written" },
 	};
 	struct bytes whole;
 
