@@ -10,9 +10,9 @@
 #define MONITOR_RETRY_MS  1000
 /* How long a QEMU that has started may take to greet, on each of its two monitors: a hung one
  * keeps a restarted coordinator for 10 s from its other guests. */
-#define GREETING_MS       5000
-#define MONITOR_COUNT     2
-#define FOREIGN_OPEN_MS   5000
+#define GREETING_MS     5000
+#define MONITOR_COUNT   2
+#define FOREIGN_OPEN_MS 5000
 
 /* The question under way.  Its answer comes even after the connection was freed; `qemu'
  * is NULL then. */
@@ -45,6 +45,7 @@ static void ask_next(struct qemu *qemu);
 /* The caller uses QEMU no more: who hears of that may free it. */
 static void tell_gone(struct qemu *qemu, const struct err *err)
 {
+	qemu->is_alive = false;
 	qemu_drop_monitor(qemu);
 	loop_timer_stop(qemu->retry_timer);
 	if (qemu->told_ready)
@@ -54,20 +55,22 @@ static void tell_gone(struct qemu *qemu, const struct err *err)
 }
 
 /* Its process may have ended since it has answered.  One that cannot be watched, as when no
- * descriptor is free, is there: it is tried again. */
+ * descriptor is free or its pid file is gone, is there: it is tried again. */
 static void identified(struct qemu *qemu)
 {
 	struct err err;
 
+	qemu->proved_ms = loop_now_ms(qemu->env->loop);
 	if (!qemu->proc && !qemu_watch_process(qemu, &err)) {
-		if (err.code == ERR_NOT_FOUND)
+		if (err.code == ERR_NOT_FOUND) {
 			tell_gone(qemu, &err);
-		else
+		} else {
+			qemu->is_alive = true;
 			monitor_failed(qemu, &err);
+		}
 		return;
 	}
 	qemu->has_started = true;
-	qemu->proved_ms = loop_now_ms(qemu->env->loop);
 	qemu->trouble[0] = '\0';
 	qemu->version = *qmp_conn_version(qemu->conn);
 	offers_read_version(&qemu->version, &qemu->features);
@@ -218,6 +221,20 @@ static void log_lost(struct qemu *qemu, const char *why)
 			    qemu->monitor, why);
 }
 
+/* It has answered before, and nobody could tell which process it is (identified()), so nobody sees
+ * its end. */
+static bool is_unknown(const struct qemu *qemu)
+{
+	return qemu->is_alive && qemu->told_ready && !qemu->foreign_path && !qemu->id.pid;
+}
+
+static bool holds_place(const struct qemu *qemu)
+{
+	struct err ignored;
+
+	return !qemu_is_alone(qemu->env, qemu->place, qemu->name, &ignored);
+}
+
 /* Tries the other monitor.  A hung QEMU is never killed here: its owner decides, and we
  * go on trying. */
 static void monitor_failed(struct qemu *qemu, const struct err *why)
@@ -235,10 +252,14 @@ static void monitor_failed(struct qemu *qemu, const struct err *why)
 		qemu_connect_monitor(qemu);
 		return;
 	}
-	if (is_absent(qemu, why))
-		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no QEMU process", qemu->name);
-	else
+	if (!is_absent(qemu, why) || (is_unknown(qemu) && holds_place(qemu))) {
 		loop_timer_start(qemu->retry_timer, MONITOR_RETRY_MS);
+	} else if (is_unknown(qemu)) {
+		tell_gone(qemu, &err);
+		return;
+	} else {
+		err_set(&err, ERR_NOT_FOUND, "VM '%s' has no QEMU process", qemu->name);
+	}
 	if (!is_ending(qemu, why))
 		qemu_tell_ready(qemu, &err);
 }

@@ -18,6 +18,8 @@
 #include "qmp/refuse.h"
 
 #define QUIT_GRACE_MS 2000
+/* A kill for which no descriptor was free. */
+#define KILL_RETRY_MS 200
 /* How long the report of an exit waits for the keeper of the output.  The keeper ends
  * with the last process that can write to it, which may be a child of QEMU. */
 #define WORDS_PATIENCE_MS 1000
@@ -93,9 +95,11 @@ static bool find_process(struct qemu *qemu, struct err *err)
 	size_t len;
 	long pid;
 
-	if (!file_read(path, 32, &text, &len, err))
+	if (!file_read(path, 32, &text, &len, err)) {
+		err->code = ERR_INTERNAL; /* a file that is not there says nothing of the process */
 		return err_wrap(err, "cannot tell which process the monitor of VM '%s' belongs to",
 				qemu->name);
+	}
 	pid = strtol(text, NULL, 10);
 	if (pid <= 1)
 		return err_set(err, ERR_INVALID, "'%s' holds no process id", path);
@@ -275,7 +279,8 @@ static bool launch(struct qemu *qemu, const struct vm_def *def, enum cmdline_inc
 	bool ok = make_sockets(qemu, def, &fds, err) && spawn(qemu, &args, &fds, err);
 
 	close_sockets(&fds);
-	if (ok && !qemu_watch_process(qemu, err)) {
+	/* What cannot be watched is there: it is tried again when its monitor has answered. */
+	if (ok && !qemu_watch_process(qemu, err) && err->code == ERR_NOT_FOUND) {
 		set_exit_error(qemu, err);
 		ok = false;
 	}
@@ -506,10 +511,14 @@ void qemu_quit(struct qemu *qemu)
 
 void qemu_kill(struct qemu *qemu)
 {
-	struct err ignored;
+	struct err err;
 
 	if (qemu->to_launch)
 		qemu->is_unwanted = true;
-	else if (qemu->is_alive && (qemu->proc || qemu_watch_process(qemu, &ignored)))
+	else if (!qemu->is_alive)
+		;
+	else if (qemu->proc || qemu_watch_process(qemu, &err))
 		proc_kill(qemu->proc, SIGKILL);
+	else if (err.code != ERR_NOT_FOUND)
+		loop_timer_start(qemu->kill_timer, KILL_RETRY_MS);
 }

@@ -21,26 +21,28 @@ static bool is_there(const struct qemu *qemu, bool *ret_is_known)
 	return *ret_is_known || qemu_has_listener(qemu->env, qemu->place);
 }
 
-static void end_process(struct qemu *qemu)
+/* False: it is there, and cannot be ended now, as when no descriptor is free to watch it. */
+static bool end_process(struct qemu *qemu)
 {
-	struct err ignored; /* it has ended */
+	struct err err;
 
-	if (qemu_watch_process(qemu, &ignored))
+	if (qemu_watch_process(qemu, &err))
 		qemu_kill(qemu);
-	else
+	else if (err.code == ERR_NOT_FOUND)
 		tell_gone(qemu);
+	else
+		return false;
+	return true;
 }
 
 void qemu_look_unheard(struct qemu *qemu)
 {
-	bool is_known;
+	bool is_known = qemu->id.pid != 0;
 
-	if (qemu->id.pid) {
-		end_process(qemu);
-	} else if (!is_there(qemu, &is_known)) {
+	if (!is_known && !is_there(qemu, &is_known)) {
 		tell_gone(qemu);
-	} else if (is_known) {
-		end_process(qemu);
+	} else if (is_known && end_process(qemu)) {
+		;
 	} else if (loop_now_ms(qemu->env->loop) < qemu->unheard_until_ms) {
 		loop_timer_start(qemu->retry_timer, LOOK_MS);
 	} else {

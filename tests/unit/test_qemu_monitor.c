@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which of the two monitors is used, and whether the right process is at the other end; here
  * that is the test's own process. */
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -260,6 +261,119 @@ START_TEST(process_that_cannot_be_watched_is_not_said_to_have_ended)
 }
 END_TEST
 
+#define DESCRIPTORS 64
+
+/* The loop goes on with those that it has. */
+static void use_up_descriptors(int ret[DESCRIPTORS])
+{
+	struct rlimit limit;
+	size_t count = 0;
+	int fd;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = DESCRIPTORS;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while ((fd = dup(STDERR_FILENO)) >= 0)
+		ret[count++] = fd;
+	ret[count] = -1;
+}
+
+static void give_back(const int *fds)
+{
+	while (*fds >= 0)
+		close(*fds++);
+}
+
+static void write_own_pid(void)
+{
+	struct err err;
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	ck_assert(file_write(scratch_path("vms/" UUID "/pid"), text, (size_t)len, 0600, &err));
+}
+
+/* It answers, so it is there. */
+START_TEST(process_that_nobody_can_name_is_there_until_its_monitors_are_gone)
+{
+	attach_to((struct proc_id){ 0 });
+	loop_sim_run(loop);
+	assert_told("internal;");
+	ck_assert(qemu_is_alive(qemu));
+	write_own_pid();
+	loop_sim_advance_ms(loop, 3000);
+	ck_assert(qemu_is_alive(qemu));
+	ck_assert_ptr_nonnull(qemu_monitor(qemu));
+	assert_told("found;");
+}
+END_TEST
+
+START_TEST(process_that_nobody_can_name_is_gone_with_its_monitors)
+{
+	attach_to((struct proc_id){ 0 });
+	loop_sim_run(loop);
+	assert_told("internal;");
+	for (size_t i = 0; i < 2; i++)
+		fake_monitor_free(TAKE_PTR(monitors[i]));
+	loop_sim_advance_ms(loop, 3000);
+	assert_told("exited;");
+	ck_assert(!qemu_is_alive(qemu));
+}
+END_TEST
+
+static struct proc_id child(void)
+{
+	const pid_t pid = fork();
+	struct proc_id id = { 0 };
+	struct err err;
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	ck_assert(proc_identify(pid, &id, &err));
+	return id;
+}
+
+static void await_end(void)
+{
+	for (int i = 0; i < 1000 && qemu_is_alive(qemu); i++) {
+		poll(NULL, 0, 10);
+		loop_sim_advance_ms(loop, 10);
+	}
+	ck_assert(!qemu_is_alive(qemu));
+}
+
+/* A guest of it could run beside the one that was to take its place. */
+START_TEST(end_of_one_beside_that_cannot_be_watched_is_tried_again)
+{
+	const struct qemu_callbacks cb = { on_ready, on_event, on_exited, NULL, NULL };
+	const struct proc_id id = child();
+	int fds[DESCRIPTORS + 1];
+
+	use_up_descriptors(fds);
+	qemu = qemu_end_unheard(&env, UUID, "vm1", false, id, &cb);
+	loop_sim_advance_ms(loop, 500);
+	assert_told("");
+	give_back(fds);
+	await_end();
+	assert_told("exited;");
+}
+END_TEST
+
+START_TEST(kill_of_one_that_cannot_be_watched_is_tried_again)
+{
+	const struct proc_id id = child();
+	int fds[DESCRIPTORS + 1];
+
+	use_up_descriptors(fds);
+	attach_to(id);
+	qemu_kill(qemu);
+	give_back(fds);
+	ck_assert(qemu_is_alive(qemu));
+	await_end();
+}
+END_TEST
+
 static void write_pid_of_the_dead(void)
 {
 	const pid_t pid = fork();
@@ -309,6 +423,10 @@ Suite *suite(void)
 	tcase_add_test(tc, closed_again_after_a_while_the_other_is_taken_at_once);
 	tcase_add_test(tc, process_that_cannot_be_watched_is_not_said_to_have_ended);
 	tcase_add_test(tc, process_that_ends_after_it_has_answered_is_told_of);
+	tcase_add_test(tc, process_that_nobody_can_name_is_there_until_its_monitors_are_gone);
+	tcase_add_test(tc, process_that_nobody_can_name_is_gone_with_its_monitors);
+	tcase_add_test(tc, end_of_one_beside_that_cannot_be_watched_is_tried_again);
+	tcase_add_test(tc, kill_of_one_that_cannot_be_watched_is_tried_again);
 	suite_add_tcase(s, tc);
 	return s;
 }
