@@ -73,18 +73,20 @@ bool vnc_listen_port(uint16_t port, struct vnc_listen *ret, struct err *err)
 }
 
 /* The user who has the socket whose own address is THEIRS and whose other end is OURS; -1: nobody
- * that is known. */
+ * that is known.  Of one that was closed the kernel tells the user 0, and no inode. */
 static long user_of(const struct sockaddr_in *theirs, const struct sockaddr_in *ours)
 {
 	FILE *file = fopen("/proc/net/tcp", "re");
 	unsigned local = 0, local_port = 0, remote = 0, remote_port = 0;
+	unsigned long inode = 0;
 	char line[256];
 	long uid = -1, ret = -1;
 
 	while (file && ret < 0 && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*d: %8X:%4X %8X:%4X %*2X %*8X:%*8X %*2X:%*8X %*8X %ld", &local,
-			   &local_port, &remote, &remote_port, &uid) == 5 &&
-		    local == theirs->sin_addr.s_addr && local_port == ntohs(theirs->sin_port) &&
+		if (sscanf(line,
+			   "%*d: %8X:%4X %8X:%4X %*2X %*8X:%*8X %*2X:%*8X %*8X %ld %*d %lu",
+			   &local, &local_port, &remote, &remote_port, &uid, &inode) == 6 &&
+		    inode != 0 && local == theirs->sin_addr.s_addr && local_port == ntohs(theirs->sin_port) &&
 		    remote == ours->sin_addr.s_addr && remote_port == ntohs(ours->sin_port))
 			ret = uid;
 	}
@@ -105,7 +107,10 @@ static bool is_own(int fd)
 	uid = user_of(&theirs, &ours);
 	if (uid == (long)geteuid())
 		return true;
-	fprintf(stderr, "A viewer of another user (uid %ld) was refused.\n", uid);
+	if (uid < 0)
+		fprintf(stderr, "A viewer that has gone already was refused.\n");
+	else
+		fprintf(stderr, "A viewer of another user (uid %ld) was refused.\n", uid);
 	return false;
 }
 
