@@ -41,9 +41,6 @@ static bool check_file(const char *path, const struct vmbackup_disk *disk, struc
 	CLEANUP(free_charp) char *file = xasprintf("%s/%s", path, disk->file);
 	struct stat st;
 
-	if (strchr(disk->file, '/') || disk->file[0] == '.')
-		return err_set(err, ERR_INVALID, "'%s': disk '%s' has no name of an image", path,
-			       disk->id);
 	if (lstat(file, &st) != 0)
 		return err_errno(err, "cannot look at '%s'", file);
 	return (S_ISREG(st.st_mode) && (uint64_t)st.st_size == disk->file_bytes) ||
@@ -85,7 +82,7 @@ static bool read_chain(struct chain *chain, const char *path, struct err *err)
 		if (chain->count == CHAIN_MAX)
 			return err_set(err, ERR_LIMIT, "'%s' needs more than %d backups", path,
 				       CHAIN_MAX);
-		if (!id_uuid_is_valid(parent) || !add_link(chain, next, err))
+		if (!add_link(chain, next, err))
 			return err_wrap(err, "'%s' follows backup '%.40s'",
 					chain->links[chain->count - 1].path, parent);
 	}

@@ -10,12 +10,30 @@
 
 #define MANIFEST_MAX (UINT64_C(1) << 20)
 
+static bool check_id(const char *value, const char **ret_why)
+{
+	*ret_why = "not the id of a backup";
+	return id_uuid_is_valid(value);
+}
+
+static bool check_parent(const char *value, const char **ret_why)
+{
+	return !*value || check_id(value, ret_why);
+}
+
 #define M(member) JSON_MEMBER(struct vmbackup_manifest, member)
 
 #define READ_AND_WRITTEN                                                           \
 	{ .key = "version", .type = JSON_UINT, .required = true, M(version) },     \
-		{ .key = "id", .type = JSON_STRING, .required = true, M(id) },     \
-		{ .key = "parent", .type = JSON_STRING, M(parent) },               \
+		{ .key = "id",                                                     \
+		  .type = JSON_STRING,                                             \
+		  .required = true,                                                \
+		  .check = check_id,                                               \
+		  M(id) },                                                         \
+		{ .key = "parent",                                                 \
+		  .type = JSON_STRING,                                             \
+		  .check = check_parent,                                           \
+		  M(parent) },                                                     \
 		{ .key = "vm", .type = JSON_STRING, .required = true, M(vm) },     \
 		{ .key = "uuid", .type = JSON_STRING, .required = true, M(uuid) }, \
 		{ .key = "host", .type = JSON_STRING, M(host) },                   \

@@ -1,17 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/vmbackup_reply.h"
 
+#include "wire/vm_def_check.h"
+
+/* Of a file that may come from anywhere: paths are made of it. */
+static bool check_file(const char *value, const char **ret_why)
+{
+	*ret_why = "not the name of an image";
+	if (!*value || *value == '.')
+		return false;
+	for (; *value; value++)
+		if (*value == '/' || (unsigned char)*value < ' ' || *value == 0x7f)
+			return false;
+	return true;
+}
+
 #define DISK(member) JSON_MEMBER(struct vmbackup_disk, member)
 
 #define DISK_OF_FILE                                                                  \
-	{ .key = "id", .type = JSON_STRING, .required = true, DISK(id) },             \
+	{ .key = "id",                                                                \
+	  .type = JSON_STRING,                                                        \
+	  .required = true,                                                           \
+	  .check = vm_def_check_id,                                                   \
+	  DISK(id) },                                                                 \
 		{ .key = "mode",                                                      \
 		  .type = JSON_ENUM,                                                  \
 		  .required = true,                                                   \
 		  .names = vmbackup_mode_names,                                       \
 		  DISK(mode) },                                                       \
 		{ .key = "why_full", .type = JSON_STRING, DISK(why_full) },           \
-		{ .key = "file", .type = JSON_STRING, .required = true, DISK(file) }, \
+		{ .key = "file",                                                      \
+		  .type = JSON_STRING,                                                \
+		  .required = true,                                                   \
+		  .check = check_file,                                                \
+		  DISK(file) },                                                       \
 		{ .key = "virtual_bytes",                                             \
 		  .type = JSON_UINT,                                                  \
 		  .required = true,                                                   \
