@@ -36,18 +36,31 @@ struct chain {
 
 /* ---- is it whole? ------------------------------------------------------------------------- */
 
+/* Version 3 of qcow2, whose content is in itself: else QEMU would read any file that it names
+ * (docs/interop/qcow2.txt of QEMU: incompatible_features, bit 2). */
+static bool has_own_content(int fd)
+{
+	unsigned char header[80];
+
+	return pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+	       memcmp(header, "QFI\xfb\0\0\0\3", 8) == 0 && !(header[79] & 4);
+}
+
 static bool check_file(const char *path, const struct vmbackup_disk *disk, struct err *err)
 {
 	CLEANUP(free_charp) char *file = xasprintf("%s/%s", path, disk->file);
+	CLEANUP(closep) int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
-	if (lstat(file, &st) != 0)
+	if (fd < 0 || fstat(fd, &st) != 0)
 		return err_errno(err, "cannot look at '%s'", file);
-	return (S_ISREG(st.st_mode) && (uint64_t)st.st_size == disk->file_bytes) ||
-	       err_set(err, ERR_INVALID,
-		       "'%s' is not as it was when the backup was complete: %" PRIu64
-		       " bytes are wanted",
-		       file, disk->file_bytes);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != disk->file_bytes)
+		return err_set(err, ERR_INVALID,
+			       "'%s' is not as it was when the backup was complete: %" PRIu64
+			       " bytes are wanted",
+			       file, disk->file_bytes);
+	return has_own_content(fd) ||
+	       err_set(err, ERR_INVALID, "'%s' is no image that a backup has made", file);
 }
 
 static bool add_link(struct chain *chain, const char *path, struct err *err)
