@@ -143,7 +143,7 @@ void vmbackup_look_end(struct vmbackup *backup)
 	unsigned state = backup->machine.state;
 	struct err err;
 
-	if (state == VMBACKUP_STATE_BEGIN ||
+	if (state == VMBACKUP_STATE_BEGIN || state == VMBACKUP_STATE_SEAL ||
 	    (state == VMBACKUP_STATE_ROLLBACK && backup->facts.is_working)) {
 		machine_step(&backup->machine);
 		return;
@@ -196,6 +196,33 @@ static void on_sealed(struct vmbackup *backup, const struct vmbackup_task *task,
 void vmbackup_enter_seal(struct machine *machine)
 {
 	vmbackup_work(vmbackup_of(machine), seal, on_sealed);
+	vmbackup_look_later(vmbackup_of(machine), VMBACKUP_STORAGE_MS);
+}
+
+/* What is left in QEMU can be removed if nobody else has the VM meanwhile. */
+static void hold_again(struct vmbackup *backup)
+{
+	struct vm *vm = vmbackup_vm(backup);
+	struct err ignored;
+
+	if (!backup->holds_vm && vm && vm_is_active(vm))
+		(void)vmbackup_hold_vm(backup, vm, &ignored);
+}
+
+/* QEMU has let go of the images, so a target that does not answer is no reason to keep the guest
+ * from a move. */
+void vmbackup_step_seal(struct machine *machine)
+{
+	struct vmbackup *backup = vmbackup_of(machine);
+
+	if (!backup->holds_vm || machine_in_state_ms(machine) < VMBACKUP_STORAGE_MS)
+		return;
+	log_warning("vmbackup", "slow", "backup=%s error=the storage of '%s' does not answer",
+		    backup->row.id, backup->row.directory);
+	err_text(backup->reason, "the storage of '%s' does not answer; the VM is not held any more",
+		 backup->row.directory);
+	vmbackup_release_vm(backup);
+	vmbackup_tell(backup);
 }
 
 /* ---- tidy -------------------------------------------------------------------------------------
@@ -259,6 +286,7 @@ static void look_for_old(struct vmbackup *backup)
 
 void vmbackup_enter_tidy(struct machine *machine)
 {
+	hold_again(vmbackup_of(machine));
 	look_for_old(vmbackup_of(machine));
 }
 
@@ -298,6 +326,7 @@ static void begin_drop(struct vmbackup *backup)
 
 void vmbackup_enter_rollback(struct machine *machine)
 {
+	hold_again(vmbackup_of(machine));
 	vmbackup_look_later(vmbackup_of(machine), 0);
 }
 

@@ -26,7 +26,7 @@ struct qemu *vmbackup_qemu(const struct vmbackup *backup)
 {
 	const struct vm *vm = vmbackup_vm(backup);
 
-	return vm && qemu_is_alive(vm_qemu(vm)) ? vm_qemu(vm) : NULL;
+	return backup->holds_vm && vm && qemu_is_alive(vm_qemu(vm)) ? vm_qemu(vm) : NULL;
 }
 
 static const struct machine_type type;

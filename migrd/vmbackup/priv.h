@@ -74,8 +74,9 @@ struct vmbackups {
 extern const struct machine_state vmbackup_states[VMBACKUP_STATE_COUNT];
 
 struct vmbackup *vmbackup_of(struct machine *machine);
-struct vm *vmbackup_vm(const struct vmbackup *backup);     /* NULL: it is gone */
-struct qemu *vmbackup_qemu(const struct vmbackup *backup); /* NULL: none that lives */
+struct vm *vmbackup_vm(const struct vmbackup *backup); /* NULL: it is gone */
+/* NULL: none that lives, or the VM is not held any more. */
+struct qemu *vmbackup_qemu(const struct vmbackup *backup);
 
 /* ---- vmbackups.c ---- */
 /* Forgets the oldest of the ended jobs that are too many. */
@@ -151,6 +152,7 @@ void vmbackup_event_copy(struct vmbackup *backup, const struct qmp_event *event)
 void vmbackup_enter_close(struct machine *machine);
 void vmbackup_step_close(struct machine *machine);
 void vmbackup_enter_seal(struct machine *machine);
+void vmbackup_step_seal(struct machine *machine);
 void vmbackup_enter_tidy(struct machine *machine);
 void vmbackup_step_tidy(struct machine *machine);
 void vmbackup_enter_rollback(struct machine *machine);

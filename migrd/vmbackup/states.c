@@ -38,6 +38,7 @@ const struct machine_state vmbackup_states[VMBACKUP_STATE_COUNT] = {
 		.next = TO(TIDY) | TO(ROLLBACK),
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = vmbackup_enter_seal,
+		.step = vmbackup_step_seal,
 	},
 	[VMBACKUP_STATE_TIDY] = {
 		.name = "tidy",

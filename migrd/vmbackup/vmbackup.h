@@ -15,7 +15,9 @@
  * copies while the guest runs: what the guest is about to change is copied first.  close: all jobs
  * have ended well, which is on disk; QEMU lets go of the images.  seal: the images are synced, the
  * description `manifest.json' is written, and the directory gets its name, the ID: a backup is
- * whole or not there.  tidy: bitmaps of earlier backups that no next one needs are removed.
+ * whole or not there.  A target that does not answer for long keeps the VM no more.  tidy:
+ * bitmaps of earlier backups that no next one needs are removed, if no other job has the VM
+ * meanwhile.
  *
  * An incremental backup copies what has changed since another one, its parent, in the same
  * directory; its image has that of the parent as backing file.  What has changed is known by a

@@ -255,6 +255,22 @@ class BackupTest(BackupCase):
         self.stop_guest()
         disk.assert_stamps()
 
+    # What then is still to be done in QEMU is done when the storage answers.
+    @only_full
+    def test_target_that_hangs_at_the_end_lets_its_guest_go(self):
+        disk = Disk("one", format="qcow2", area=2, rate=8)
+        self.start(disk)
+        self.backup()
+        self.a.restart_with_fault("vmbackup.sync:delay:ms=45000")
+        job = self.begin(mode="incremental", fallback="refuse")
+        self.eventually("it is sealed", lambda: self.job(job)["state"] == "seal", 20)
+        self.eventually("the VM is let go", lambda: not self.guest.vm(self.a)["job"], 40)
+        sealed = self.job(job)
+        self.assertEqual(sealed["state"], "seal")
+        self.assertIn("does not answer", sealed["reason"])
+        disk.assert_stamps(self.image(self.wait_end(job), disk), "qcow2")
+        self.assertEqual(self.bitmaps(), {"one": [job]})
+
     def test_what_is_refused(self):
         disk = Disk("one", mib=8, area=2, rate=4)
         self.start(disk)
