@@ -143,11 +143,21 @@ void snapshot_take_result(struct snapshot_run *run)
 /* ---- a run begins
  * -------------------------------------------------------------------------------- */
 
-/* A list of a VM without a QEMU needs no slot: it only reads. */
+static bool take_definition(struct snapshot_run *run, struct vm *vm, struct err *err)
+{
+	if (!vm_copy_definition(vm, run->def, err))
+		return false;
+	snapshot_images_fini(&run->images);
+	snapshot_images_init(&run->images, run->def);
+	return run->what == SNAPSHOT_LIST || snapshot_judge_definition(run->def, err);
+}
+
+/* A list of a VM without a QEMU needs no slot: it only reads.  While the others waited for theirs
+ * a disk may have come or gone. */
 static void on_entered(void *data, struct vm_entry *entry, const struct err *err)
 {
 	struct snapshot_run *run = data;
-	const struct vm *vm = entry ? vm_entry_vm(entry) : NULL;
+	struct vm *vm = entry ? vm_entry_vm(entry) : NULL;
 	struct err gone;
 
 	run->entry = entry;
@@ -155,6 +165,8 @@ static void on_entered(void *data, struct vm_entry *entry, const struct err *err
 		snapshot_fail(run, err);
 	} else if (!vm) {
 		vm_entry_gone(entry, &gone);
+		snapshot_fail(run, &gone);
+	} else if (!take_definition(run, vm, &gone)) {
 		snapshot_fail(run, &gone);
 	} else if (vm_qemu(vm)) {
 		snapshot_begin_live(run);
@@ -168,10 +180,7 @@ static bool prepare(struct snapshot_run *run, struct vm *vm, struct err *err)
 	if (run->snapshots->runs > RUNS_MAX)
 		return err_set(err, ERR_LIMIT, "%d requests for snapshots are under way: ask again",
 			       RUNS_MAX);
-	if (!vm_copy_definition(vm, run->def, err))
-		return false;
-	snapshot_images_init(&run->images, run->def);
-	return run->what == SNAPSHOT_LIST || snapshot_judge_definition(run->def, err);
+	return take_definition(run, vm, err);
 }
 
 static void fail_later(void *data)

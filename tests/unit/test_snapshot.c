@@ -9,6 +9,8 @@
 #include "move_rig.h"
 #include "tests/lib/fake_agent.h"
 #include "vm/agent.h"
+#include "vm/devices_priv.h"
+#include "vm/entry.h"
 
 #define BLOCK(snapshots)                                                                   \
 	"[{\"qdev\":\"/machine/peripheral/d/virtio-backend\",\"inserted\":{\"node-name\":" \
@@ -149,6 +151,37 @@ START_TEST(job_and_snapshot_exclude_each_other)
 }
 END_TEST
 
+static struct vm_entry *entry;
+
+static void on_entered(void *data, struct vm_entry *entered, const struct err *err)
+{
+	(void)data;
+	ck_assert_ptr_null(err);
+	entry = entered;
+}
+
+/* Else it would be one of some of the disks, and be said to be complete. */
+START_TEST(disk_that_came_while_it_waited_is_in_it)
+{
+	struct vm_def *def = xnew(struct vm_def);
+	struct err err;
+
+	vm_enter(rig_vm(), VM_SYNC_DEVICE, VM_ENTRY_USUAL, on_entered, NULL);
+	rig_run();
+	create(false, false);
+	ck_assert(vm_copy_definition(rig_vm(), def, &err));
+	def->disks[def->disk_count] = def->disks[0];
+	snprintf(def->disks[def->disk_count++].id, sizeof(def->disks[0].id), "e");
+	vm_set_definition(rig_vm(), def);
+	free(def);
+	vm_leave(entry);
+	rig_run();
+	ck_assert_int_eq(answered, ERR_CONFLICT);
+	ck_assert_msg(strstr(words, "no disk 'e'") != NULL, "%s", words);
+	trace_assert_empty();
+}
+END_TEST
+
 /* A stop ends QEMU, whatever that has to do yet. */
 START_TEST(stop_does_not_wait_for_it)
 {
@@ -187,6 +220,7 @@ Suite *suite(void)
 	tcase_add_test(tcase, guest_is_not_frozen_unasked);
 	tcase_add_test(tcase, dry_run_only_looks);
 	tcase_add_test(tcase, job_and_snapshot_exclude_each_other);
+	tcase_add_test(tcase, disk_that_came_while_it_waited_is_in_it);
 	tcase_add_test(tcase, stop_does_not_wait_for_it);
 	tcase_add_test(tcase, running_guest_keeps_its_disks);
 	suite_add_tcase(suite, tcase);
