@@ -148,30 +148,14 @@ const char *snapshot_image_find(const struct snapshot_image *image, const char *
 
 /* ---- what forbids it ------------------------------------------------------------------- */
 
-static bool may_be_written(const struct extra_arg *arg)
-{
-	return arg->kind == EXTRA_IMAGE && !extra_arg_is_on(arg, "readonly") &&
-	       !extra_arg_is_on(arg, "read-only");
-}
-
 static bool check_raw_options(const struct vm_def *def, struct err *err)
 {
-	struct extra_arg arg;
-	size_t at = 0;
+	const char *option = extra_arg_written(def);
 
-	while (extra_arg_next(def, &at, &arg)) {
-		bool is_written = may_be_written(&arg);
-
-		if (is_written)
-			err_set(err, ERR_CONFLICT,
-				"the guest may write to -%s of extra_args, of which there would be "
-				"no snapshot: make it one of `disks', or read-only",
-				arg.option);
-		extra_arg_fini(&arg);
-		if (is_written)
-			return false;
-	}
-	return true;
+	return !option || err_set(err, ERR_CONFLICT,
+				  "the guest may write to -%s of extra_args, of which there would "
+				  "be no snapshot: make it one of `disks', or read-only",
+				  option);
 }
 
 bool snapshot_judge_definition(const struct vm_def *def, struct err *err)

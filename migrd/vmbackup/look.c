@@ -7,6 +7,7 @@
 #include "cmdline/plug.h"
 #include "vmbackup/priv.h"
 #include "wire/disk_copy.h"
+#include "wire/extra_arg.h"
 
 #define BITMAP_PREFIX VM_DEF_OWN_PREFIX "backup-"
 
@@ -95,11 +96,24 @@ static bool is_in(const struct vmbackup_detail *detail, const char *id)
 	return false;
 }
 
+/* Who names the disks knows what is left out. */
+static bool check_raw_options(const struct vm_def *def, const struct vmbackup_request *wish,
+			      struct err *err)
+{
+	const char *option = wish->disk_count ? NULL : extra_arg_written(def);
+
+	return !option || err_set(err, ERR_CONFLICT,
+				  "the guest may write to -%s of extra_args, of which there would "
+				  "be no backup: name the disks that are enough, or make it one of "
+				  "`disks'",
+				  option);
+}
+
 bool vmbackup_look_at(const struct vm_def *def, const struct vmbackup_request *wish,
 		      struct json_object *blocks, struct vmbackup_detail *detail, struct err *err)
 {
 	detail->disk_count = 0;
-	if (!add_disks(def, wish, blocks, detail, err))
+	if (!check_raw_options(def, wish, err) || !add_disks(def, wish, blocks, detail, err))
 		return false;
 	for (size_t i = 0; i < wish->disk_count; i++) {
 		if (!is_in(detail, wish->disks[i]))

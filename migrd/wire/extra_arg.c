@@ -119,3 +119,25 @@ bool extra_arg_is_on(const struct extra_arg *arg, const char *key)
 	}
 	return false;
 }
+
+static bool may_be_written(const struct extra_arg *arg)
+{
+	return arg->kind == EXTRA_IMAGE && !extra_arg_is_on(arg, "readonly") &&
+	       !extra_arg_is_on(arg, "read-only") &&
+	       !optlist_is(&arg->opts, "media", "cdrom", "disk");
+}
+
+const char *extra_arg_written(const struct vm_def *def)
+{
+	struct extra_arg arg;
+	size_t at = 0;
+
+	while (extra_arg_next(def, &at, &arg)) {
+		bool is_written = may_be_written(&arg);
+
+		extra_arg_fini(&arg);
+		if (is_written)
+			return arg.option;
+	}
+	return NULL;
+}

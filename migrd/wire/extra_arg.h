@@ -41,6 +41,9 @@ void extra_arg_fini(struct extra_arg *arg);
 const char *extra_arg_file(const struct extra_arg *arg);
 /* The host's interface that the option opens as a tap; NULL: none. */
 const char *extra_arg_tap(const struct extra_arg *arg);
+/* The first raw option of DEF that names an image to which the guest may write, without its '-';
+ * NULL: there is none. */
+const char *extra_arg_written(const struct vm_def *def);
 /* KEY is on, in any of QEMU's spellings. */
 bool extra_arg_is_on(const struct extra_arg *arg, const char *key);
 
