@@ -308,6 +308,23 @@ static bool see_job(struct vmbackup *backup, struct json_object *jobs, size_t nu
 	return false;
 }
 
+/* A crash has lost the moment, and whether the guest's file systems were frozen.  False: it has
+ * failed. */
+static bool make_do_without_moment(struct vmbackup *backup)
+{
+	struct err err;
+
+	if (backup->detail.wish.quiesce == VMBACKUP_QUIESCE_REQUIRE) {
+		err_set(&err, ERR_AGENT,
+			"whether the guest's file systems were frozen at the moment of the backup "
+			"is not known: this coordinator was started again then");
+		vmbackup_fail(backup, &err);
+		return false;
+	}
+	backup->detail.taken_ms = backup->row.updated_ms; /* or later */
+	return true;
+}
+
 static void on_jobs(struct vmbackup *backup, struct json_object *result, const struct err *err)
 {
 	size_t ended = 0, count = backup->detail.disk_count;
@@ -320,8 +337,8 @@ static void on_jobs(struct vmbackup *backup, struct json_object *result, const s
 		done += backup->detail.disks[i].done_bytes;
 		total += backup->detail.disks[i].total_bytes;
 	}
-	if (!err && !backup->detail.taken_ms)
-		backup->detail.taken_ms = backup->row.updated_ms; /* or later: a crash lost it */
+	if (!err && !backup->detail.taken_ms && !make_do_without_moment(backup))
+		return;
 	if (!err && ended == count) {
 		vmbackup_go(backup, VMBACKUP_STATE_CLOSE);
 		return;
