@@ -14,8 +14,12 @@
 /* From the freeze to the end of the transaction; then the guest goes on whatever has become of
  * this. */
 #define FREEZE_LEASE_MS 30000
-/* So long nothing may be copied. */
-#define STALLED_MS 60000
+/* So long nothing may be copied, beside what a limit of the copy makes of it: QEMU counts what it
+ * copies in pieces of at most 1 MiB (BLOCK_COPY_MAX_BUFFER of block/block-copy.c), and may wait for
+ * one and a half of them (seen of 7.2); and the jobs, which began together, may wait at the same
+ * time. */
+#define STALLED_MS  60000
+#define PIECE_BYTES (2u << 20)
 
 static uint64_t now_ms(const struct vmbackup *backup)
 {
@@ -282,6 +286,14 @@ static void note(struct vmbackup *backup, uint64_t done, uint64_t total)
 	vmbackup_tell(backup);
 }
 
+static uint64_t stalled_ms(const struct vmbackup *backup)
+{
+	uint64_t limit = backup->detail.wish.bandwidth_bytes_per_s;
+
+	return STALLED_MS +
+	       (limit ? UINT64_C(1000) * PIECE_BYTES * backup->detail.disk_count / limit : 0);
+}
+
 /* True: it has failed. */
 static bool see_job(struct vmbackup *backup, struct json_object *jobs, size_t number,
 		    size_t *ret_ended)
@@ -345,10 +357,10 @@ static void on_jobs(struct vmbackup *backup, struct json_object *result, const s
 	}
 	if (!err)
 		note(backup, done, total);
-	if (now_ms(backup) - backup->facts.since_ms > STALLED_MS) {
+	if (now_ms(backup) - backup->facts.since_ms > stalled_ms(backup)) {
 		err_set(&late, ERR_TIMEOUT,
-			"nothing was copied to '%s' for %d s: does its storage answer",
-			backup->row.directory, STALLED_MS / 1000);
+			"nothing was copied to '%s' for %" PRIu64 " s: does its storage answer",
+			backup->row.directory, stalled_ms(backup) / 1000);
 		vmbackup_fail(backup, &late);
 		return;
 	}
