@@ -276,6 +276,7 @@ static void open_next(struct vmbackup *backup)
 
 /* ---- how far it is --------------------------------------------------------------------------- */
 
+/* Who asks is told; it is no event, of which there would be several each second. */
 static void note(struct vmbackup *backup, uint64_t done, uint64_t total)
 {
 	if (done != backup->facts.seen_done)
@@ -283,7 +284,6 @@ static void note(struct vmbackup *backup, uint64_t done, uint64_t total)
 	backup->facts.seen_done = done;
 	err_text(backup->reason, "its disks are copied: %" PRIu64 " of %" PRIu64 " MiB", done >> 20,
 		 total >> 20);
-	vmbackup_tell(backup);
 }
 
 static uint64_t stalled_ms(const struct vmbackup *backup)

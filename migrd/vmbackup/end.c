@@ -21,10 +21,21 @@ static uint64_t now_ms(const struct vmbackup *backup)
 	return loop_now_ms(backup->backups->env.loop);
 }
 
+/* It is looked at again and again, and told once. */
+static void say_reason(struct vmbackup *backup, const char why[ERR_MSG_SIZE])
+{
+	if (strcmp(backup->reason, why) == 0)
+		return;
+	memcpy(backup->reason, why, ERR_MSG_SIZE);
+	vmbackup_tell(backup);
+}
+
 static void say(struct vmbackup *backup, const struct err *err)
 {
-	err_text(backup->reason, "QEMU does not let go of the images yet: %s", err->msg);
-	vmbackup_tell(backup);
+	char why[ERR_MSG_SIZE] = "";
+
+	err_text(why, "QEMU does not let go of the images yet: %s", err->msg);
+	say_reason(backup, why);
 }
 
 /* The next look tells what has become of it. */
@@ -97,12 +108,14 @@ static void on_nodes(struct vmbackup *backup, struct json_object *result, const 
 
 static void say_waits(struct vmbackup *backup)
 {
+	char why[ERR_MSG_SIZE] = "";
+
 	if (machine_in_state_ms(&backup->machine) > SLOW_MS) {
-		err_text(backup->reason,
+		err_text(why,
 			 "QEMU waits for the storage of '%s' to end the copy: a stop of "
 			 "the VM ends it",
 			 backup->row.directory);
-		vmbackup_tell(backup);
+		say_reason(backup, why);
 	}
 	vmbackup_look_later(backup, AGAIN_MS);
 }
