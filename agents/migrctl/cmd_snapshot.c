@@ -7,6 +7,9 @@
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
 
+/* Large images, of which there may be many, take their time (snapshot/work.c). */
+#define CHANGE_TIMEOUT_MS (3600u * 1000)
+
 static const struct table_field list_fields[] = {
 	{ "NAME", "name", TABLE_TEXT },
 	{ "CREATED", "created_at", TABLE_TEXT },
@@ -26,7 +29,9 @@ static bool call_it(struct cli_call *call, const char *method, const char *path,
 		    struct json_object *body, struct json_object **ret, struct err *err)
 {
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	struct client_request request = { .method = method, .path = path };
+	struct client_request request = { .method = method,
+					  .path = path,
+					  .timeout_ms = CHANGE_TIMEOUT_MS };
 
 	if (!client)
 		return false;

@@ -8,8 +8,11 @@
 #include "base/proc.h"
 #include "base/strbuf.h"
 
-/* It reads the tables of an image, and counts the references of all its clusters anew. */
-#define QEMU_IMG_TIMEOUT_MS 60000
+/* It reads the header and the list of snapshots. */
+#define LOOK_TIMEOUT_MS 60000
+/* It counts the references of all clusters of an image anew, some times, which takes the longer the
+ * larger that is; a revert that is killed begins anew. */
+#define CHANGE_TIMEOUT_MS (30u * 60000)
 #define INFO_BYTES_MAX      (256u << 10)
 #define WORDS_BYTES_MAX     4096
 
@@ -50,7 +53,7 @@ static bool run_argv(const char *const *argv, struct err *err)
 	CLEANUP(free_charp) char *text = NULL;
 	const char *line;
 
-	if (!proc_run_output_blocking(&(struct proc_args){ .argv = argv }, QEMU_IMG_TIMEOUT_MS,
+	if (!proc_run_output_blocking(&(struct proc_args){ .argv = argv }, CHANGE_TIMEOUT_MS,
 				      WORDS_BYTES_MAX, &text, err))
 		return false;
 	line = last_line(text);
@@ -84,7 +87,7 @@ static bool look(const char *qemu_img, struct snapshot_image *image, bool is_sha
 				     is_shared ? options : NULL,
 				     NULL };
 
-	if (!proc_run_output_blocking(&(struct proc_args){ .argv = argv }, QEMU_IMG_TIMEOUT_MS,
+	if (!proc_run_output_blocking(&(struct proc_args){ .argv = argv }, LOOK_TIMEOUT_MS,
 				      INFO_BYTES_MAX, &text, err)) {
 		if (err->code == ERR_INTERNAL)
 			err->code = ERR_CONFLICT;
