@@ -57,11 +57,12 @@ class VmStatsTest(SystemTest):
         guest.wait_sweeps(1, self.a)
         second = self.later(self.a, first, lambda now: disk(now, "work")["write"]["ops"]
                             > disk(first, "work")["write"]["ops"])
-        self.assertEqual(second["since"][:-5], first["since"][:-5])
+        self.assertAlmostEqual(seconds(second["since"]), seconds(first["since"]), delta=1)
         took = seconds(second["at"]) - seconds(first["at"])
         used = (second["cpu"]["time_ms"] - first["cpu"]["time_ms"]) / 1000
         self.assertGreater(used, 0)
-        self.assertLess(second["cpu"]["vcpu_time_ms"], second["cpu"]["time_ms"] + 50)
+        # One is read after the other, and somebody else may have the CPU in between.
+        self.assertLess(second["cpu"]["vcpu_time_ms"], second["cpu"]["time_ms"] + 1000)
         self.assertGreater(second["cpu"]["vcpu_time_ms"], 0)
         self.assertGreater(second["cpu"]["percent"], 0)
         self.assertLessEqual(second["window_ms"], took * 1000 + 2)
