@@ -118,13 +118,14 @@ static void on_frozen(void *data, struct json_object *result, const struct err *
 	create(run);
 }
 
-/* A guest that somebody else has frozen stays so. */
+/* A guest that somebody else has frozen stays so.  Without a lease nobody knows whether it is. */
 static void freeze(struct snapshot_run *run)
 {
 	struct vm *vm = vm_find_uuid(run->snapshots->env.vms, run->uuid);
 	struct vm_agent_state state;
+	bool is_held = vm && vm_agent_state(vm, &state) && state.is_frozen && state.lease_left_ms > 0;
 
-	if (!run->request.freeze || !vm || (vm_agent_state(vm, &state) && state.is_frozen))
+	if (!run->request.freeze || !vm || is_held)
 		create(run);
 	else
 		vm_agent_call(vm, VM_AGENT_FREEZE, FREEZE_LEASE_MS, on_frozen, run);
