@@ -33,7 +33,7 @@ struct vmbackup_detail {
 	size_t bitmap_count;
 	/* A disk may follow a backup if its bit is set: the disk of the index, by `bitmaps'. */
 	uint64_t may_follow[VMBACKUP_BITMAPS_MAX];
-	struct json_object *definition; /* of the VM; not in the record */
+	struct json_object *definition; /* of the VM at the beginning */
 };
 
 /* Where; borrowed. */
