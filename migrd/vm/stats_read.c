@@ -50,15 +50,24 @@ static uint64_t ticks_to_ms(uint64_t ticks)
 	return ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-static bool read_cpu(const struct stats_roots *roots, struct proc_id id, struct vm_stats *ret,
-		     struct err *err)
+/* False: the process has ended; another one may have its pid. */
+static bool read_stat(const struct stats_roots *roots, struct proc_id id, uint64_t ret_fields[23],
+		      struct err *err)
 {
 	CLEANUP(free_charp) char *path = xasprintf("%s/%d/stat", roots->proc, (int)id.pid);
 	CLEANUP(free_charp) char *text = read_text(path);
+
+	return (text && parse_stat(text, ret_fields) && ret_fields[22] == id.start_time) ||
+	       err_set(err, ERR_NOT_FOUND, "its QEMU (process %d) has ended", (int)id.pid);
+}
+
+static bool read_cpu(const struct stats_roots *roots, struct proc_id id, struct vm_stats *ret,
+		     struct err *err)
+{
 	uint64_t fields[23] = { 0 }, started_ms, now_ms = clock_boot_ms();
 
-	if (!text || !parse_stat(text, fields) || fields[22] != id.start_time)
-		return err_set(err, ERR_NOT_FOUND, "its QEMU (process %d) has ended", (int)id.pid);
+	if (!read_stat(roots, id, fields, err))
+		return false;
 	started_ms = ticks_to_ms(id.start_time);
 	ret->at_us = clock_monotonic_us();
 	ret->at = clock_wall_ms();
@@ -164,11 +173,15 @@ static void read_pressure(const struct stats_roots *roots, pid_t pid, struct vm_
 bool stats_read_process(const struct stats_roots *roots, const struct stats_process *process,
 			struct vm_stats *ret, struct err *err)
 {
+	uint64_t fields[23] = { 0 };
+
 	if (!read_cpu(roots, process->id, ret, err))
 		return false;
 	read_vcpus(roots, process, ret);
 	read_memory(roots, process->id.pid, &ret->memory);
 	read_pressure(roots, process->id.pid, &ret->pressure);
+	if (!read_stat(roots, process->id, fields, err))
+		return false; /* then these may be of another process */
 	ret->has_process = true;
 	return true;
 }
