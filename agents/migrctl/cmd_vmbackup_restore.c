@@ -99,6 +99,9 @@ static bool read_chain(struct chain *chain, const char *path, struct err *err)
 		if (!add_link(chain, next, err))
 			return err_wrap(err, "'%s' follows backup '%.40s'",
 					chain->links[chain->count - 1].path, parent);
+		if (strcmp(chain->links[chain->count - 1].manifest.id, parent) != 0)
+			return err_set(err, ERR_INVALID, "'%s' is another backup, '%s'", next,
+				       chain->links[chain->count - 1].manifest.id);
 	}
 	return true;
 }

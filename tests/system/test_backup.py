@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
@@ -158,6 +159,9 @@ class BackupTest(BackupCase):
         parent = self.place / backup["parent"]
         parent.rename(self.place / "away")
         self.assertIn("follows backup", restore(check=False).stderr)
+        shutil.copytree(home, parent)
+        self.assertIn("is another backup", restore(check=False).stderr)
+        shutil.rmtree(parent)
         (self.place / "away").rename(parent)
         base = parent / "one.qcow2"
         os.truncate(base, base.stat().st_size + 512)
