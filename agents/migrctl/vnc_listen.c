@@ -83,11 +83,11 @@ static long user_of(const struct sockaddr_in *theirs, const struct sockaddr_in *
 	long uid = -1, ret = -1;
 
 	while (file && ret < 0 && fgets(line, sizeof(line), file)) {
-		if (sscanf(line,
-			   "%*d: %8X:%4X %8X:%4X %*2X %*8X:%*8X %*2X:%*8X %*8X %ld %*d %lu",
+		if (sscanf(line, "%*d: %8X:%4X %8X:%4X %*2X %*8X:%*8X %*2X:%*8X %*8X %ld %*d %lu",
 			   &local, &local_port, &remote, &remote_port, &uid, &inode) == 6 &&
-		    inode != 0 && local == theirs->sin_addr.s_addr && local_port == ntohs(theirs->sin_port) &&
-		    remote == ours->sin_addr.s_addr && remote_port == ntohs(ours->sin_port))
+		    inode != 0 && local == theirs->sin_addr.s_addr &&
+		    local_port == ntohs(theirs->sin_port) && remote == ours->sin_addr.s_addr &&
+		    remote_port == ntohs(ours->sin_port))
 			ret = uid;
 	}
 	if (file)

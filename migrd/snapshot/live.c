@@ -123,7 +123,8 @@ static void freeze(struct snapshot_run *run)
 {
 	struct vm *vm = vm_find_uuid(run->snapshots->env.vms, run->uuid);
 	struct vm_agent_state state;
-	bool is_held = vm && vm_agent_state(vm, &state) && state.is_frozen && state.lease_left_ms > 0;
+	bool is_held =
+		vm && vm_agent_state(vm, &state) && state.is_frozen && state.lease_left_ms > 0;
 
 	if (!run->request.freeze || !vm || is_held)
 		create(run);

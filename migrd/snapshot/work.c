@@ -13,8 +13,8 @@
 /* It counts the references of all clusters of an image anew, some times, which takes the longer the
  * larger that is; a revert that is killed begins anew. */
 #define CHANGE_TIMEOUT_MS (30u * 60000)
-#define INFO_BYTES_MAX      (256u << 10)
-#define WORDS_BYTES_MAX     4096
+#define INFO_BYTES_MAX    (256u << 10)
+#define WORDS_BYTES_MAX   4096
 
 /* With its driver, so that nothing is probed; a comma of the path is doubled (QemuOpts). */
 static char *options_of(const struct snapshot_image *image)

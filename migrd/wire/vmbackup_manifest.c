@@ -23,28 +23,21 @@ static bool check_parent(const char *value, const char **ret_why)
 
 #define M(member) JSON_MEMBER(struct vmbackup_manifest, member)
 
-#define READ_AND_WRITTEN                                                           \
-	{ .key = "version", .type = JSON_UINT, .required = true, M(version) },     \
-		{ .key = "id",                                                     \
-		  .type = JSON_STRING,                                             \
-		  .required = true,                                                \
-		  .check = check_id,                                               \
-		  M(id) },                                                         \
-		{ .key = "parent",                                                 \
-		  .type = JSON_STRING,                                             \
-		  .check = check_parent,                                           \
-		  M(parent) },                                                     \
-		{ .key = "vm", .type = JSON_STRING, .required = true, M(vm) },     \
-		{ .key = "uuid", .type = JSON_STRING, .required = true, M(uuid) }, \
-		{ .key = "host", .type = JSON_STRING, M(host) },                   \
-		{ .key = "generation", .type = JSON_UINT, M(generation) },         \
-		{ .key = "qemu_version", .type = JSON_STRING, M(qemu_version) },   \
-		{ .key = "taken_ms", .type = JSON_INT, M(taken_ms) },              \
-		{ .key = "was_frozen", .type = JSON_BOOL, M(was_frozen) },         \
-	{                                                                          \
-		.key = "disks", .type = JSON_ARRAY, .required = true,              \
-		JSON_MEMBERS(struct vmbackup_manifest, disks, disk_count),         \
-		.fields = vmbackup_disk_file_fields                                \
+#define READ_AND_WRITTEN                                                                          \
+	{ .key = "version", .type = JSON_UINT, .required = true, M(version) },                    \
+		{ .key = "id", .type = JSON_STRING, .required = true, .check = check_id, M(id) }, \
+		{ .key = "parent", .type = JSON_STRING, .check = check_parent, M(parent) },       \
+		{ .key = "vm", .type = JSON_STRING, .required = true, M(vm) },                    \
+		{ .key = "uuid", .type = JSON_STRING, .required = true, M(uuid) },                \
+		{ .key = "host", .type = JSON_STRING, M(host) },                                  \
+		{ .key = "generation", .type = JSON_UINT, M(generation) },                        \
+		{ .key = "qemu_version", .type = JSON_STRING, M(qemu_version) },                  \
+		{ .key = "taken_ms", .type = JSON_INT, M(taken_ms) },                             \
+		{ .key = "was_frozen", .type = JSON_BOOL, M(was_frozen) },                        \
+	{                                                                                         \
+		.key = "disks", .type = JSON_ARRAY, .required = true,                             \
+		JSON_MEMBERS(struct vmbackup_manifest, disks, disk_count),                        \
+		.fields = vmbackup_disk_file_fields                                               \
 	}
 
 static const struct json_field read_fields[] = { READ_AND_WRITTEN, { 0 } };

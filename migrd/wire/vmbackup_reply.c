@@ -17,30 +17,30 @@ static bool check_file(const char *value, const char **ret_why)
 
 #define DISK(member) JSON_MEMBER(struct vmbackup_disk, member)
 
-#define DISK_OF_FILE                                                                  \
-	{ .key = "id",                                                                \
-	  .type = JSON_STRING,                                                        \
-	  .required = true,                                                           \
-	  .check = vm_def_check_id,                                                   \
-	  DISK(id) },                                                                 \
-		{ .key = "mode",                                                      \
-		  .type = JSON_ENUM,                                                  \
-		  .required = true,                                                   \
-		  .names = vmbackup_mode_names,                                       \
-		  DISK(mode) },                                                       \
-		{ .key = "why_full", .type = JSON_STRING, DISK(why_full) },           \
-		{ .key = "file",                                                      \
-		  .type = JSON_STRING,                                                \
-		  .required = true,                                                   \
-		  .check = check_file,                                                \
-		  DISK(file) },                                                       \
-		{ .key = "virtual_bytes",                                             \
-		  .type = JSON_UINT,                                                  \
-		  .required = true,                                                   \
-		  DISK(virtual_bytes) },                                              \
-		{ .key = "file_bytes", .type = JSON_UINT, DISK(file_bytes) },         \
-	{                                                                             \
-		.key = "has_bitmap", .type = JSON_BOOL, DISK(has_bitmap)              \
+#define DISK_OF_FILE                                                          \
+	{ .key = "id",                                                        \
+	  .type = JSON_STRING,                                                \
+	  .required = true,                                                   \
+	  .check = vm_def_check_id,                                           \
+	  DISK(id) },                                                         \
+		{ .key = "mode",                                              \
+		  .type = JSON_ENUM,                                          \
+		  .required = true,                                           \
+		  .names = vmbackup_mode_names,                               \
+		  DISK(mode) },                                               \
+		{ .key = "why_full", .type = JSON_STRING, DISK(why_full) },   \
+		{ .key = "file",                                              \
+		  .type = JSON_STRING,                                        \
+		  .required = true,                                           \
+		  .check = check_file,                                        \
+		  DISK(file) },                                               \
+		{ .key = "virtual_bytes",                                     \
+		  .type = JSON_UINT,                                          \
+		  .required = true,                                           \
+		  DISK(virtual_bytes) },                                      \
+		{ .key = "file_bytes", .type = JSON_UINT, DISK(file_bytes) }, \
+	{                                                                     \
+		.key = "has_bitmap", .type = JSON_BOOL, DISK(has_bitmap)      \
 	}
 
 const struct json_field vmbackup_disk_file_fields[] = { DISK_OF_FILE, { 0 } };

@@ -7,8 +7,8 @@
 #include "json_rig.h"
 #include "vmbackup/priv.h"
 
-#define DISKS                                                    \
-	"'disks':[{'id':'a','path':'/a','format':'qcow2'},"      \
+#define DISKS                                               \
+	"'disks':[{'id':'a','path':'/a','format':'qcow2'}," \
 	"{'id':'r','path':'/r','format':'raw','readonly':true}]"
 
 static struct vm_def *def;

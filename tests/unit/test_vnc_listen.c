@@ -30,8 +30,7 @@ static int join(void)
 				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	address.sin_port =
-		htons((uint16_t)strtoul(strrchr(listener.viewer, ':') + 1, NULL, 10));
+	address.sin_port = htons((uint16_t)strtoul(strrchr(listener.viewer, ':') + 1, NULL, 10));
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(write(fd, "x", 1), 1);
 	return fd;
