@@ -34,7 +34,7 @@ static const struct cli_option wait_options[] = {
 		.type = CLI_COUNT,
 		.offset = offsetof(struct wait_values, timeout),
 		.min = 1,
-		.max = 30 * 86400,
+		.max = UINT64_C(30) * 86400,
 		.arg = "SECONDS",
 		.help = "wait at most so long (default: 3600)",
 	},

@@ -161,7 +161,10 @@ static void give_to_exchange(struct http_request *req, unsigned status, struct h
 /* The lock is held, or not: it is better not, as the library's thread wakes and wants it. */
 static void resume(struct http_request *req)
 {
-	MHD_resume_connection(TAKE_PTR(req->exchange)->connection);
+	struct http_exchange *ex = TAKE_PTR(req->exchange);
+
+	assert(ex);
+	MHD_resume_connection(ex->connection);
 }
 
 static void send_answers(struct http_server *server)
