@@ -664,7 +664,7 @@ static bool say_cordoned(void *data, struct strbuf *why)
 static void assert_page_says(const char *state)
 {
 	struct capacity_page *page = xnew(struct capacity_page);
-	struct json_object *obj;
+	CLEANUP(json_putp) struct json_object *obj = NULL;
 	struct err err;
 	size_t len;
 
