@@ -286,6 +286,18 @@ static void put_order(const struct vm_edit *edit, struct vm_def *def, struct fau
 	}
 }
 
+/* Both are taken over. */
+static bool are_same(struct json_object *a, struct json_object *b)
+{
+	size_t a_len, b_len;
+	const char *a_text = json_text(a, &a_len), *b_text = json_text(b, &b_len);
+	bool ret = a_len == b_len && memcmp(a_text, b_text, a_len) == 0;
+
+	json_object_put(a);
+	json_object_put(b);
+	return ret;
+}
+
 static bool has_same_order(const struct vm_edit *edit, const struct vm_def *def)
 {
 	struct vm_def *other = xnew(struct vm_def);
@@ -294,8 +306,7 @@ static bool has_same_order(const struct vm_edit *edit, const struct vm_def *def)
 
 	memcpy(other, def, sizeof(*other));
 	put_order(edit, other, faults);
-	is_same = !faults->count && memcmp(other->disks, def->disks, sizeof(def->disks)) == 0 &&
-		  memcmp(other->cdroms, def->cdroms, sizeof(def->cdroms)) == 0;
+	is_same = !faults->count && are_same(vm_def_encode(other), vm_def_encode(def));
 	faults_free(faults);
 	free(other);
 	return is_same;
@@ -455,14 +466,16 @@ static void drop_same(struct vm_edit *edit, struct vm_def *def)
 		struct vm_def_disk disk = whole_disk(&edit->disks.list[i], def);
 		const char *now = find(&disks, disk.id);
 
-		if (now && memcmp(now, &disk, sizeof(disk)) == 0)
+		if (now && are_same(json_encode(vm_def_disk_fields, now),
+				    json_encode(vm_def_disk_fields, &disk)))
 			(void)take_out(&own_disks, disk.id);
 	}
 	for (size_t i = edit->nics.count; i-- > 0;) {
 		struct vm_def_nic nic = whole_nic(&edit->nics.list[i], def);
 		const char *now = find(&nics, nic.id);
 
-		if (now && memcmp(now, &nic, sizeof(nic)) == 0)
+		if (now && are_same(json_encode(vm_def_nic_fields, now),
+				    json_encode(vm_def_nic_fields, &nic)))
 			(void)take_out(&own_nics, nic.id);
 	}
 	for (size_t i = edit->remove.count; i-- > 0;) {

@@ -164,7 +164,7 @@ START_TEST(nothing_is_said_to_have_ended_for_want_of_descriptors)
 
 	ck_assert_int_ge(next, 0);
 	close(next);
-	allow((rlim_t)(next + _i));
+	allow((rlim_t)next + (rlim_t)_i);
 	ck_assert(!session_count_blocking(leader, MARK, &ret, &err));
 	ck_assert_int_eq(err.code, ERR_LIMIT);
 	ck_assert(!session_end_blocking(leader, MARK, 100, &ret, &err));
