@@ -453,8 +453,9 @@ struct json_object *json_parse(const void *data, size_t len, const struct json_l
 struct json_object *json_read_back(const char *text)
 {
 	static const struct json_limits any = { .max_bytes = INT_MAX, .max_depth = 64 };
-	struct faults faults; /* only their count is used */
+	struct faults *faults = faults_new(); /* only their count is used */
+	struct json_object *ret = text ? json_parse(text, strlen(text), &any, faults) : NULL;
 
-	faults.count = 0;
-	return text ? json_parse(text, strlen(text), &any, &faults) : NULL;
+	faults_free(faults);
+	return ret;
 }
