@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is left of hooks: processes whose migrd-hook was ended from outside, files that a crash has
  * left, and which records are kept. */
+#include <errno.h>
+
 #include "base/log.h"
 #include "hook_rig.h"
 
@@ -160,7 +162,8 @@ START_TEST(boot_that_ends_a_hook_of_an_older_runner_is_its_end)
 	kill_runner(runner.id);
 	kill_in("program");
 	kill_in("child");
-	ck_assert_int_eq(unlink(rig_path("hooks/1.end")), 0);
+	/* The runner may have been killed before it wrote that the program began. */
+	ck_assert(unlink(rig_path("hooks/1.end")) == 0 || errno == ENOENT);
 	text = xasprintf("%d %llu " BOOT " p1%s\n", (int)runner.id.pid,
 			 (unsigned long long)runner.id.start_time, is_older ? "" : " tells-begin");
 	leave("1.run", text);
