@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/migrctl/cmd_edit.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include <stdio.h>
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -65,18 +63,6 @@ static const struct cli_option edit_options[] = {
 	{ .name = NULL },
 };
 
-/* TEXT: "a,b". */
-static struct json_object *words_of(const char *text)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (size_t len; *text; text += len + (text[len] == ',')) {
-		len = strcspn(text, ",");
-		json_object_array_add(list, json_object_new_string_len(text, (int)len));
-	}
-	return list;
-}
-
 /* The object in the file PATH; NULL and ERR: there is none. */
 static struct json_object *read_changes(const char *path, struct err *err)
 {
@@ -110,9 +96,9 @@ static bool fill(const struct edit_values *values, struct json_object *body, str
 	if (values->cpu_model)
 		json_add_str(body, "cpu_model", values->cpu_model);
 	if (values->boot_order)
-		json_object_object_add(body, "boot_order", words_of(values->boot_order));
+		json_object_object_add(body, "boot_order", migrctl_words(values->boot_order));
 	if (values->remove)
-		json_object_object_add(body, "remove", words_of(values->remove));
+		json_object_object_add(body, "remove", migrctl_words(values->remove));
 	if (!json_object_object_length(body))
 		return err_set(err, ERR_INVALID,
 			       "nothing to change: give --memory, --vcpus, --cpu-model, "

@@ -97,21 +97,6 @@ static bool send(struct client *client, const char *method, const char *path,
 
 /* ---- add --------------------------------------------------------------------------------- */
 
-/* "a,b" as a list; what is no host id is refused by the daemon, which says why. */
-static struct json_object *hosts_of(const char *text)
-{
-	struct json_object *list = json_object_new_array();
-
-	while (true) {
-		size_t len = strcspn(text, ",");
-
-		json_object_array_add(list, json_object_new_string_len(text, (int)len));
-		if (!text[len])
-			return list;
-		text += len + 1;
-	}
-}
-
 /* If the answer was lost, the request is sent again; the key makes sure that it makes no second
  * entry. */
 static bool run_add(struct cli_call *call, struct err *err)
@@ -123,7 +108,7 @@ static bool run_add(struct cli_call *call, struct err *err)
 	CLEANUP(json_putp) struct json_object *entry = NULL;
 	char key[ID_UUID_SIZE];
 
-	json_object_object_add(body, "to", hosts_of(values->to));
+	json_object_object_add(body, "to", migrctl_words(values->to));
 	if (values->attempts_max.is_set)
 		json_add_uint(body, "attempts_max", values->attempts_max.value);
 	if (values->give_up.is_set)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/migrctl/cmd_vm.h"
 
-#include <string.h>
-
 #include "agents/migrctl/cmd_fleet.h"
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
@@ -275,18 +273,6 @@ struct run_values {
 	const char *assert_dead, *why;
 };
 
-/* TEXT: "a,b". */
-static struct json_object *hosts_json(const char *text)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (size_t len; *text; text += len + (text[len] == ',')) {
-		len = strcspn(text, ",");
-		json_object_array_add(list, json_object_new_string_len(text, (int)len));
-	}
-	return list;
-}
-
 static bool run_run(struct cli_call *call, struct err *err)
 {
 	const struct run_values *values = call->values;
@@ -298,7 +284,7 @@ static bool run_run(struct cli_call *call, struct err *err)
 	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
 
 	if (values->assert_dead)
-		json_object_object_add(body, "assert_dead", hosts_json(values->assert_dead));
+		json_object_object_add(body, "assert_dead", migrctl_words(values->assert_dead));
 	if (values->why)
 		json_add_str(body, "why", values->why);
 	strbuf_adds(&text, json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN));

@@ -2,8 +2,6 @@
 /* Backups of guests' disks. */
 #include "agents/migrctl/cmd_vmbackup.h"
 
-#include <string.h>
-
 #include "agents/migrctl/job.h"
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
@@ -86,19 +84,6 @@ static struct json_object *target(const char *directory)
 	return obj;
 }
 
-static struct json_object *list_of(const char *text)
-{
-	struct json_object *list = json_object_new_array();
-
-	while (*text) {
-		size_t len = strcspn(text, ",");
-
-		json_object_array_add(list, json_object_new_string_len(text, (int)len));
-		text += len + (text[len] == ',');
-	}
-	return list;
-}
-
 static bool run_backup(struct cli_call *call, struct err *err)
 {
 	const struct vmbackup_values *values = call->values;
@@ -113,7 +98,7 @@ static bool run_backup(struct cli_call *call, struct err *err)
 	if (values->quiesce)
 		json_add_str(body, "quiesce", values->quiesce);
 	if (values->disks)
-		json_object_object_add(body, "disks", list_of(values->disks));
+		json_object_object_add(body, "disks", migrctl_words(values->disks));
 	if (values->bandwidth.is_set)
 		json_add_int(body, "bandwidth_bytes_per_s", values->bandwidth.value);
 	if (values->compress)

@@ -180,6 +180,20 @@ static bool read_stdin(struct strbuf *text, struct err *err)
 	return true;
 }
 
+struct json_object *migrctl_words(const char *text)
+{
+	struct json_object *list = json_object_new_array();
+
+	while (true) {
+		size_t len = strcspn(text, ",");
+
+		json_object_array_add(list, json_object_new_string_len(text, (int)len));
+		if (!text[len])
+			return list;
+		text += len + 1;
+	}
+}
+
 bool migrctl_read_file(const char *path, struct strbuf *text, struct err *err)
 {
 	CLEANUP(free_charp) char *data = NULL;

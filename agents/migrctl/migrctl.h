@@ -53,6 +53,9 @@ bool migrctl_list_wide(struct cli_call *call, const char *path, const char *quer
 bool migrctl_show(struct cli_call *call, const char *path, const struct table_field *fields,
 		  struct err *err);
 
+/* TEXT "a,b" as a list of words; one that is no name, such as the one behind a last comma, is
+ * refused by the daemon, which says why. */
+struct json_object *migrctl_words(const char *text);
 /* Reads a whole file of JSON for a request's body; "-" is standard input. */
 bool migrctl_read_file(const char *path, struct strbuf *text, struct err *err);
 
