@@ -57,52 +57,12 @@ const struct json_field vm_edit_fields[] = {
 	"a running guest gets one by POST /v1/vms/{name}/devices, and gives one back by DELETE " \
 	"/v1/vms/{name}/devices/{id}"
 
-/* A member is changed if any byte of it is set. */
-#define MEMBER(member, why)                                                                       \
-	{                                                                                         \
-#member, offsetof(struct vm_edit, member), sizeof(((struct vm_edit *)0)->member), \
-			why                                                                       \
-	}
-static const struct {
-	const char *name;
-	size_t offset, size;
-	const char *why;
-} members[] = {
-	MEMBER(memory_mib, "QEMU gives a guest its main memory when it starts; a running one gets "
-			   "more by a memory device (POST /v1/vms/{name}/devices)"),
-	MEMBER(vcpus, "QEMU makes a guest's first vCPUs when it starts; a running one gets more by "
-		      "a vCPU device (POST /v1/vms/{name}/devices)"),
-	MEMBER(cpu_model, "a running guest keeps its CPU model"),
-	MEMBER(boot_order, "the firmware gets the order when QEMU starts"),
-	MEMBER(disks, "disks are edited when QEMU starts; " A_DEVICE_NOW),
-	MEMBER(nics, "network interfaces are edited when QEMU starts; " A_DEVICE_NOW),
-	MEMBER(remove, "devices are edited when QEMU starts; " A_DEVICE_NOW),
-};
-
 static bool is_set(const char *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
 		if (bytes[i])
 			return true;
 	return false;
-}
-
-bool vm_edit_is_empty(const struct vm_edit *edit)
-{
-	return !is_set((const char *)edit, sizeof(*edit));
-}
-
-const char *vm_edit_member(size_t i, const char **ret_why)
-{
-	if (i >= ARRAY_LEN(members))
-		return NULL;
-	*ret_why = members[i].why;
-	return members[i].name;
-}
-
-bool vm_edit_has(const struct vm_edit *edit, size_t i)
-{
-	return is_set((const char *)edit + members[i].offset, members[i].size);
 }
 
 /* ---- lists of elements with an id ------------------------------------------ */
@@ -196,20 +156,51 @@ static struct elements def_nics_of(struct vm_def *def)
 	return ELEMENTS(def->nics, def->nic_count);
 }
 
+/* ---- members ------------------------------------------------------------- */
+
 typedef struct elements elements_fn(struct vm_edit *edit);
 
-/* The members that are lists; NULL: others. */
-static elements_fn *list_of(size_t i)
-{
-	static const struct {
-		const char *name;
-		elements_fn *fn;
-	} lists[] = { { "disks", disks_of }, { "nics", nics_of }, { "remove", removed_of } };
+/* A member is changed if any byte of it is set. */
+#define MEMBER(member, list, why)                                                                 \
+	{                                                                                         \
+#member, offsetof(struct vm_edit, member), sizeof(((struct vm_edit *)0)->member), \
+			list, why                                                                 \
+	}
+static const struct {
+	const char *name;
+	size_t offset, size;
+	elements_fn *list; /* NULL: it is one value */
+	const char *why;
+} members[] = {
+	MEMBER(memory_mib, NULL,
+	       "QEMU gives a guest its main memory when it starts; a running one gets "
+	       "more by a memory device (POST /v1/vms/{name}/devices)"),
+	MEMBER(vcpus, NULL,
+	       "QEMU makes a guest's first vCPUs when it starts; a running one gets more by "
+	       "a vCPU device (POST /v1/vms/{name}/devices)"),
+	MEMBER(cpu_model, NULL, "a running guest keeps its CPU model"),
+	MEMBER(boot_order, NULL, "the firmware gets the order when QEMU starts"),
+	MEMBER(disks, disks_of, "disks are edited when QEMU starts; " A_DEVICE_NOW),
+	MEMBER(nics, nics_of, "network interfaces are edited when QEMU starts; " A_DEVICE_NOW),
+	MEMBER(remove, removed_of, "devices are edited when QEMU starts; " A_DEVICE_NOW),
+};
 
-	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
-		if (strcmp(members[i].name, lists[k].name) == 0)
-			return lists[k].fn;
-	return NULL;
+bool vm_edit_is_empty(const struct vm_edit *edit)
+{
+	return !is_set((const char *)edit, sizeof(*edit));
+}
+
+const char *vm_edit_member(size_t i, const char **ret_why)
+{
+	if (i >= ARRAY_LEN(members))
+		return NULL;
+	*ret_why = members[i].why;
+	return members[i].name;
+}
+
+bool vm_edit_has(const struct vm_edit *edit, size_t i)
+{
+	return is_set((const char *)edit + members[i].offset, members[i].size);
 }
 
 /* The lists are only read here. */
@@ -220,7 +211,7 @@ static struct vm_edit *unconst(const struct vm_edit *edit)
 
 bool vm_edit_waits(const struct vm_edit *next, const struct vm_edit *asked, size_t i)
 {
-	elements_fn *list = list_of(i);
+	elements_fn *list = members[i].list;
 	struct elements a, b;
 
 	if (!list)
@@ -437,7 +428,7 @@ static void forget_ids(struct vm_edit *next, const struct elements *ids)
 static void forget(struct vm_edit *next, const struct vm_edit *edit)
 {
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		elements_fn *list = list_of(i);
+		elements_fn *list = members[i].list;
 		struct elements ids;
 
 		if (list) {
@@ -546,7 +537,7 @@ bool vm_edit_take_next(struct vm_def *def, struct err *err)
 static bool merge(struct vm_edit *next, const struct vm_edit *edit, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		elements_fn *list = list_of(i);
+		elements_fn *list = members[i].list;
 		struct elements to, from;
 
 		if (!list) {
