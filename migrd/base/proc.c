@@ -311,15 +311,14 @@ bool proc_thread_cpu_us(pid_t pid, pid_t tid, uint64_t *ret_us, struct err *err)
 	return true;
 }
 
-/* Fields 14 and 15, 22 and 24, counted as in parse_stat(). */
-static bool parse_use(const char *text, uint64_t ret_fields[25])
+bool proc_parse_stat(const char *text, uint64_t ret_fields[PROC_STAT_FIELDS])
 {
 	const char *p = strrchr(text, ')');
 
-	if (!p || p[1] != ' ')
+	if (!p || p[1] != ' ' || !p[2])
 		return false;
 	p += 3;
-	for (int field = 4; field <= 24; field++) {
+	for (int field = 4; field < PROC_STAT_FIELDS; field++) {
 		char *end;
 
 		ret_fields[field] = (uint64_t)strtoll(p, &end, 10); /* some are negative */
@@ -334,13 +333,13 @@ bool proc_use(struct proc_id id, struct proc_use *ret_use, struct err *err)
 {
 	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), page = (uint64_t)sysconf(_SC_PAGESIZE);
 	CLEANUP(free_charp) char *text = NULL;
-	uint64_t fields[25] = { 0 }, started_ms, now_ms;
+	uint64_t fields[PROC_STAT_FIELDS] = { 0 }, started_ms, now_ms;
 	char path[64];
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)id.pid);
 	if (id.pid <= 0 || !file_read(path, STAT_MAX_BYTES, &text, &len, err) ||
-	    !parse_use(text, fields) || fields[22] != id.start_time)
+	    !proc_parse_stat(text, fields) || fields[22] != id.start_time)
 		return err_set(err, ERR_NOT_FOUND, "there is no process %d any more", (int)id.pid);
 	started_ms = id.start_time * 1000 / hz;
 	now_ms = clock_boot_ms();

@@ -67,6 +67,10 @@ void proc_free(struct proc *proc); /* does not end the process */
  * a vCPU ran in the guest is part of it.  NOT_FOUND: there is no such thread, or no such file. */
 bool proc_thread_cpu_us(pid_t pid, pid_t tid, uint64_t *ret_us, struct err *err);
 
+#define PROC_STAT_FIELDS 25
+/* Fields 4 to 24 of /proc/PID/stat (proc(5)), each at its number; negative ones are as uint64_t.
+ * They are counted from the last ')', as the name in field 2 may hold anything. */
+bool proc_parse_stat(const char *text, uint64_t ret_fields[PROC_STAT_FIELDS]);
 /* What a process has used: utime and stime, rss and the age of /proc/PID/stat (proc(5)).  Huge
  * pages are no part of it.  NOT_FOUND: there is no such process any more. */
 struct proc_use {

@@ -25,46 +25,26 @@ static char *read_text(const char *path)
 
 /* ---- CPU ------------------------------------------------------------------------------- */
 
-/* The fields behind the name, which is in parentheses and may have any character; the first is
- * number 3. */
-static bool parse_stat(const char *text, uint64_t ret_fields[23])
-{
-	const char *p = strrchr(text, ')');
-
-	if (!p || p[1] != ' ' || !p[2])
-		return false;
-	p += 3;
-	for (int field = 4; field <= 22; field++) {
-		char *end;
-
-		ret_fields[field] = (uint64_t)strtoll(p, &end, 10); /* some are negative */
-		if (end == p)
-			return false;
-		p = end;
-	}
-	return true;
-}
-
 static uint64_t ticks_to_ms(uint64_t ticks)
 {
 	return ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
 /* False: the process has ended; another one may have its pid. */
-static bool read_stat(const struct stats_roots *roots, struct proc_id id, uint64_t ret_fields[23],
-		      struct err *err)
+static bool read_stat(const struct stats_roots *roots, struct proc_id id,
+		      uint64_t ret_fields[PROC_STAT_FIELDS], struct err *err)
 {
 	CLEANUP(free_charp) char *path = xasprintf("%s/%d/stat", roots->proc, (int)id.pid);
 	CLEANUP(free_charp) char *text = read_text(path);
 
-	return (text && parse_stat(text, ret_fields) && ret_fields[22] == id.start_time) ||
+	return (text && proc_parse_stat(text, ret_fields) && ret_fields[22] == id.start_time) ||
 	       err_set(err, ERR_NOT_FOUND, "its QEMU (process %d) has ended", (int)id.pid);
 }
 
 static bool read_cpu(const struct stats_roots *roots, struct proc_id id, struct vm_stats *ret,
 		     struct err *err)
 {
-	uint64_t fields[23] = { 0 }, started_ms, now_ms = clock_boot_ms();
+	uint64_t fields[PROC_STAT_FIELDS] = { 0 }, started_ms, now_ms = clock_boot_ms();
 
 	if (!read_stat(roots, id, fields, err))
 		return false;
@@ -173,7 +153,7 @@ static void read_pressure(const struct stats_roots *roots, pid_t pid, struct vm_
 bool stats_read_process(const struct stats_roots *roots, const struct stats_process *process,
 			struct vm_stats *ret, struct err *err)
 {
-	uint64_t fields[23] = { 0 };
+	uint64_t fields[PROC_STAT_FIELDS] = { 0 };
 
 	if (!read_cpu(roots, process->id, ret, err))
 		return false;
