@@ -97,18 +97,6 @@ static bool is_given_away(const struct move *move)
 	       move->verdict != VERDICT_REFUSED;
 }
 
-/* A QEMU before 10.0 that is told to cancel in the moment in which its migration completes gives
- * its images up all the same, and lets the guest run on without them (migration/migration.c looks
- * at its state before it has the lock): the next write or migration would end it.  `cont' takes
- * them back, and changes nothing where they are there. */
-static bool may_lack_images(const struct move *move)
-{
-	const struct qemu *qemu = move_qemu(move);
-	const struct qmp_version *version = qemu ? qemu_version(qemu) : NULL;
-
-	return move->facts.cancel_sent && version && !qmp_version_is_since(version, 10, 0);
-}
-
 /* QEMU resumes the guest itself when a transfer fails; after `completed' only we may
  * resume it, and only after the destination's refusal. */
 static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
@@ -120,7 +108,7 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
 		move->facts.query_pending = false; /* the tick asks again */
 	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run &&
-		   !(shall_run && may_lack_images(move))) {
+		   !(shall_run && qemu_may_lack_images(move_qemu(move), move->ram.state))) {
 		move->facts.guest_safe = true;
 		machine_step(&move->machine);
 	} else if (!shall_run) {

@@ -24,6 +24,7 @@ void offers_read_capabilities(struct json_object *answer, struct transfer_featur
 void offers_read_version(const struct qmp_version *version, struct transfer_features *ret)
 {
 	ret->preempt = qmp_version_is_since(version, 8, 0);
+	ret->cancel_keeps_images = qmp_version_is_since(version, 10, 0);
 }
 
 static void add_parameter(void *data, const char *name)

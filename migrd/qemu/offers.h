@@ -13,7 +13,8 @@
 void offers_read_capabilities(struct json_object *answer, struct transfer_features *ret);
 /* What follows from VERSION alone.  A source before 8.0 that sends what the guest waits for over a
  * connection of its own puts pages into the wrong memory block
- * (findings/postcopy-preempt-before-8.0-mixes-up-memory-blocks.sh). */
+ * (findings/postcopy-preempt-before-8.0-mixes-up-memory-blocks.sh).  One before 10.0 may lose its
+ * images by a cancel (qemu_may_lack_images()). */
 void offers_read_version(const struct qmp_version *version, struct transfer_features *ret);
 /* Reads an answer to query-qmp-schema: which parameters there are, and in which form this
  * QEMU is best spoken to. */

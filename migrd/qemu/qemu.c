@@ -435,6 +435,12 @@ const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 	return qemu->version.major ? &qemu->features : NULL;
 }
 
+bool qemu_may_lack_images(const struct qemu *qemu, enum qmp_mig_state state)
+{
+	return qemu && state == QMP_MIG_CANCELLED && qemu->version.major &&
+	       !qemu->features.cancel_keeps_images;
+}
+
 static void trim(void *data)
 {
 	(void)data;

@@ -117,6 +117,12 @@ const struct qmp_version *qemu_version(const struct qemu *qemu); /* NULL before 
  * that was asked before it was started; else they are unknown until qemu_knows_schema() is true, or
  * qemu_note_schema(). */
 const struct transfer_features *qemu_migration_features(const struct qemu *qemu);
+/* STATE is that of the migration that it was the source of.  A QEMU before 10.0 that is told to
+ * cancel in the moment in which its migration completes gives its images up all the same, and lets
+ * the guest run on without them (migration/migration.c looks at its state before it has the lock):
+ * the next write or migration would end it.  `cont' takes them back, also of a guest that runs, and
+ * changes nothing where they are there. */
+bool qemu_may_lack_images(const struct qemu *qemu, enum qmp_mig_state state); /* false for NULL */
 /* Its parameters and form are known, of itself or of another QEMU of the same program.  It is
  * ready. */
 bool qemu_knows_schema(struct qemu *qemu);

@@ -92,6 +92,9 @@ static void on_status(struct refresh *refresh, struct json_object *result, const
 {
 	struct vm *vm = refresh_vm(refresh);
 	enum qmp_run_state run = err ? QMP_RUN_UNKNOWN : qmp_run_state_decode(result);
+	const struct refresh_seen *seen = &refresh->facts.seen[REFRESH_SIDE_VM];
+	bool needs_cont = run != QMP_RUN_RUNNING ||
+			  qemu_may_lack_images(refresh_qemu(refresh), seen->migration);
 	struct err why;
 
 	if (must_look_again(refresh, err))
@@ -100,7 +103,7 @@ static void on_status(struct refresh *refresh, struct json_object *result, const
 		vm_note_run_state(vm, run);
 	if (!err && run != QMP_RUN_RUNNING && !refresh_taps_restore(refresh, &why))
 		log_warning("refresh", "taps", "refresh=%s error=%s", refresh->row.id, why.msg);
-	if (!err && run != QMP_RUN_RUNNING && vm_intent(vm) == VM_INTENT_STARTED)
+	if (!err && needs_cont && vm_intent(vm) == VM_INTENT_STARTED)
 		refresh_ask(refresh, REFRESH_SIDE_VM, "query-block", NULL, on_images);
 	else
 		over(refresh);

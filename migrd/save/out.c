@@ -320,7 +320,8 @@ static void on_tidied(struct save *save, struct json_object *result, const struc
 	(void)result;
 	(void)err; /* a file that QEMU has closed by itself */
 	if (vm && vm_intent(vm) == VM_INTENT_STARTED && save_qemu(save) &&
-	    qemu_run_state(save_qemu(save)) != QMP_RUN_RUNNING)
+	    (qemu_run_state(save_qemu(save)) != QMP_RUN_RUNNING ||
+	     qemu_may_lack_images(save_qemu(save), save->facts.migration)))
 		save_ask(save, "query-block", NULL, on_images);
 	else
 		on_continued(save, NULL, NULL);
@@ -341,9 +342,8 @@ static void on_stopped_to_cancel(struct save *save, struct json_object *result,
 	save_ask(save, "migrate_cancel", NULL, on_cancel_sent);
 }
 
-/* A guest that runs is stopped first, and goes on by `cont' when the migration has ended: a cancel
- * in the moment of its end would let it run on without its images (QEMU before 10.0, see
- * move/src_rollback.c). */
+/* A guest that runs is stopped first, and goes on when the migration has ended: so it never runs
+ * without its images (qemu_may_lack_images()). */
 static void cancel_migration(struct save *save)
 {
 	if (!save->detail.head.live && qemu_run_state(save_qemu(save)) == QMP_RUN_RUNNING)

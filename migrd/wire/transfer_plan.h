@@ -37,6 +37,7 @@ struct transfer_features {
 	bool stopped;          /* the coordinator can take a stopped VM */
 	/* The rest is not sent: only the QEMU's own coordinator speaks to it. */
 	bool preempt;    /* it can send what the guest waits for over a connection of its own */
+	bool cancel_keeps_images; /* whenever it comes: see qemu_may_lack_images() */
 	bool has_schema; /* the parameters and the form are known */
 	/* Why this host's QEMU writes no background snapshot; "": it does, or was not asked. */
 	char background_snapshot_refused[TRANSFER_WHY_SIZE];

@@ -452,6 +452,11 @@ const struct qmp_version *qemu_version(const struct qemu *qemu)
 	return qemu->told_ready ? &qemu->version : NULL;
 }
 
+bool qemu_may_lack_images(const struct qemu *qemu, enum qmp_mig_state state)
+{
+	return qemu && state == QMP_MIG_CANCELLED && !qmp_version_is_since(&qemu->version, 10, 0);
+}
+
 enum qmp_run_state qemu_run_state(const struct qemu *qemu)
 {
 	return qemu->process->fake.run;

@@ -47,14 +47,17 @@ START_TEST(prepare_cancelled_late_answer_is_harmless)
 }
 END_TEST
 
+/* A QEMU before 10.0 may let it run without its images, so it is told `cont' too. */
 START_TEST(transfer_cancelled_guest_goes_on)
 {
+	fake_qemu_version.major = _i ? 10 : 7;
 	rig_bring_to("transfer");
 	ck_assert(cancel());
 	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "cancelled");
 	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("qmp cont"), _i ? 0 : 1);
 }
 END_TEST
 
@@ -707,7 +710,7 @@ Suite *suite(void)
 	tcase_add_loop_test(tc, transfer_cancelled_and_crashed_is_cancelled, 0, 2);
 	tcase_add_test(tc, cancel_that_is_only_on_disk_is_carried_out);
 	tcase_add_test(tc, cancel_waits_a_second_for_the_disk);
-	tcase_add_test(tc, transfer_cancelled_guest_goes_on);
+	tcase_add_loop_test(tc, transfer_cancelled_guest_goes_on, 0, 2);
 	tcase_add_test(tc, new_cancelled_ends);
 	tcase_add_test(tc, cancel_races_with_completed_move_goes_on);
 	tcase_add_test(tc, cancel_in_handover_is_too_late);

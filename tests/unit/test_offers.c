@@ -49,6 +49,26 @@ START_TEST(requested_pages_have_a_connection_of_their_own_since_8_0)
 }
 END_TEST
 
+/* A cancel that comes as the migration completes leaves an earlier one without its images. */
+START_TEST(cancel_keeps_the_images_since_10_0)
+{
+	static const struct {
+		struct qmp_version version;
+		bool keeps;
+	} rows[] = { { { 7, 2, 22, "" }, false },
+		     { { 9, 2, 0, "" }, false },
+		     { { 10, 0, 13, "" }, true },
+		     { { 11, 1, 3, "" }, true } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct transfer_features features = { .cancel_keeps_images = !rows[i].keeps };
+
+		offers_read_version(&rows[i].version, &features);
+		ck_assert_int_eq(features.cancel_keeps_images, rows[i].keeps);
+	}
+}
+END_TEST
+
 /* A program that names a thousand capabilities must not use up the daemon's memory. */
 START_TEST(names_beyond_the_limit_are_left_out)
 {
@@ -144,6 +164,7 @@ Suite *suite(void)
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, capabilities_are_read_of_what_qemu_answers);
 	tcase_add_test(tc, requested_pages_have_a_connection_of_their_own_since_8_0);
+	tcase_add_test(tc, cancel_keeps_the_images_since_10_0);
 	tcase_add_test(tc, names_beyond_the_limit_are_left_out);
 	tcase_add_test(tc, schema_of_today_is_spoken_to_as_today);
 	tcase_add_test(tc, schema_that_deprecates_a_form_is_spoken_to_in_the_other);
