@@ -64,6 +64,7 @@ struct cli_command {
 	const char *summary;              /* one line, lower case */
 	const char *details;              /* further lines of the command's --help, or NULL */
 	cli_run_fn *run;
+	const void *data; /* of run(), which other commands may have too; NULL: none */
 };
 
 /* A place in a command line where a value is to be completed. */

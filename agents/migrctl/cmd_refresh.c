@@ -58,9 +58,10 @@ static void print_line(struct json_object *job)
 }
 
 static const struct job_kind refreshes = {
-	.path = "/v1/refreshes/",
+	.path = "/v1/refreshes",
 	.type = "refresh",
 	.fields = show_fields,
+	.list_fields = list_fields,
 	.print = print_line,
 };
 
@@ -123,26 +124,12 @@ const struct cli_command cmd_vm_refresh = {
 
 /* ---- look, cancel ---------------------------------------------------------------------- */
 
-static bool run_list(struct cli_call *call, struct err *err)
-{
-	return migrctl_list(call, "/v1/refreshes", "", list_fields, err);
-}
-
-static bool run_show(struct cli_call *call, struct err *err)
-{
-	return job_show(call, &refreshes, err);
-}
-
-static bool run_cancel(struct cli_call *call, struct err *err)
-{
-	return job_cancel(call, &refreshes, err);
-}
-
 const struct cli_command cmd_refresh_list = {
 	.noun = "refresh",
 	.verb = "list",
 	.summary = "the refreshes of this host",
-	.run = run_list,
+	.run = job_list,
+	.data = &refreshes,
 };
 
 const struct cli_command cmd_refresh_show = {
@@ -152,7 +139,8 @@ const struct cli_command cmd_refresh_show = {
 	.min_args = 1,
 	.max_args = 1,
 	.summary = "one refresh",
-	.run = run_show,
+	.run = job_show,
+	.data = &refreshes,
 };
 
 const struct cli_command cmd_refresh_cancel = {
@@ -163,5 +151,6 @@ const struct cli_command cmd_refresh_cancel = {
 	.max_args = 1,
 	.summary = "cancel a refresh, and wait for its end",
 	.details = "The guest goes on in the old QEMU.  It is too late when the new one has it.\n",
-	.run = run_cancel,
+	.run = job_cancel,
+	.data = &refreshes,
 };

@@ -58,9 +58,10 @@ static void print_line(struct json_object *job)
 }
 
 static const struct job_kind saves = {
-	.path = "/v1/saves/",
+	.path = "/v1/saves",
 	.type = "save",
 	.fields = show_fields,
+	.list_fields = list_fields,
 	.rows = "disks",
 	.row_fields = disk_fields,
 	.print = print_line,
@@ -177,26 +178,12 @@ const struct cli_command cmd_vm_restore = {
 
 /* ---- look, cancel ---------------------------------------------------------------------- */
 
-static bool run_list(struct cli_call *call, struct err *err)
-{
-	return migrctl_list(call, "/v1/saves", "", list_fields, err);
-}
-
-static bool run_show(struct cli_call *call, struct err *err)
-{
-	return job_show(call, &saves, err);
-}
-
-static bool run_cancel(struct cli_call *call, struct err *err)
-{
-	return job_cancel(call, &saves, err);
-}
-
 const struct cli_command cmd_save_list = {
 	.noun = "save",
 	.verb = "list",
 	.summary = "the saves and restores of this host",
-	.run = run_list,
+	.run = job_list,
+	.data = &saves,
 };
 
 const struct cli_command cmd_save_show = {
@@ -206,7 +193,8 @@ const struct cli_command cmd_save_show = {
 	.min_args = 1,
 	.max_args = 1,
 	.summary = "one save or restore",
-	.run = run_show,
+	.run = job_show,
+	.data = &saves,
 };
 
 const struct cli_command cmd_save_cancel = {
@@ -218,5 +206,6 @@ const struct cli_command cmd_save_cancel = {
 	.summary = "cancel a save or a restore, and wait for its end",
 	.details = "A guest that was to be saved runs on; a file that was to be restored stays as\n"
 		   "it is.\n",
-	.run = run_cancel,
+	.run = job_cancel,
+	.data = &saves,
 };

@@ -61,9 +61,10 @@ static void print_line(struct json_object *job)
 }
 
 static const struct job_kind vmbackups = {
-	.path = "/v1/backups/",
+	.path = "/v1/backups",
 	.type = "backup",
 	.fields = show_fields,
+	.list_fields = list_fields,
 	.rows = "disks",
 	.row_fields = disk_fields,
 	.print = print_line,
@@ -179,26 +180,12 @@ const struct cli_command cmd_vm_backup = {
 
 /* ---- look, cancel ---------------------------------------------------------------------- */
 
-static bool run_list(struct cli_call *call, struct err *err)
-{
-	return migrctl_list(call, "/v1/backups", "", list_fields, err);
-}
-
-static bool run_show(struct cli_call *call, struct err *err)
-{
-	return job_show(call, &vmbackups, err);
-}
-
-static bool run_cancel(struct cli_call *call, struct err *err)
-{
-	return job_cancel(call, &vmbackups, err);
-}
-
 const struct cli_command cmd_vmbackup_list = {
 	.noun = "vm-backup",
 	.verb = "list",
 	.summary = "the backups that this host has made",
-	.run = run_list,
+	.run = job_list,
+	.data = &vmbackups,
 };
 
 const struct cli_command cmd_vmbackup_show = {
@@ -208,7 +195,8 @@ const struct cli_command cmd_vmbackup_show = {
 	.min_args = 1,
 	.max_args = 1,
 	.summary = "one backup of a guest's disks",
-	.run = run_show,
+	.run = job_show,
+	.data = &vmbackups,
 };
 
 const struct cli_command cmd_vmbackup_cancel = {
@@ -219,5 +207,6 @@ const struct cli_command cmd_vmbackup_cancel = {
 	.max_args = 1,
 	.summary = "cancel a backup of a guest's disks, and wait for its end",
 	.details = "What was copied is removed, and the guest runs on.\n",
-	.run = run_cancel,
+	.run = job_cancel,
+	.data = &vmbackups,
 };

@@ -36,10 +36,17 @@ static bool reread(struct client *client, const char *path, struct json_object *
 	return true;
 }
 
+static char *path_of(const struct job_kind *kind, const char *id, const char *suffix)
+{
+	CLEANUP(free_charp) char *prefix = xasprintf("%s/", kind->path);
+
+	return client_path(prefix, id, suffix);
+}
+
 static bool follow_job(struct cli_call *call, struct client *client, const struct job_kind *kind,
 		       struct json_object **job, struct err *err)
 {
-	CLEANUP(free_charp) char *place = client_path(kind->path, json_get_str(*job, "id"), "");
+	CLEANUP(free_charp) char *place = path_of(kind, json_get_str(*job, "id"), "");
 	struct follow follow;
 	struct client_event event;
 	bool ok = true;
@@ -88,10 +95,18 @@ bool job_start(struct cli_call *call, const struct job_kind *kind, const char *p
 	return !watch || result(job, err);
 }
 
-bool job_show(struct cli_call *call, const struct job_kind *kind, struct err *err)
+bool job_list(struct cli_call *call, struct err *err)
 {
+	const struct job_kind *kind = call->command->data;
+
+	return migrctl_list(call, kind->path, "", kind->list_fields, err);
+}
+
+bool job_show(struct cli_call *call, struct err *err)
+{
+	const struct job_kind *kind = call->command->data;
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path(kind->path, call->words[0], "");
+	CLEANUP(free_charp) char *path = path_of(kind, call->words[0], "");
 	CLEANUP(json_putp) struct json_object *job = NULL;
 
 	if (!client || !client_get(client, path, &job, err))
@@ -102,10 +117,11 @@ bool job_show(struct cli_call *call, const struct job_kind *kind, struct err *er
 	return true;
 }
 
-bool job_cancel(struct cli_call *call, const struct job_kind *kind, struct err *err)
+bool job_cancel(struct cli_call *call, struct err *err)
 {
+	const struct job_kind *kind = call->command->data;
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	CLEANUP(free_charp) char *path = client_path(kind->path, call->words[0], "/cancel");
+	CLEANUP(free_charp) char *path = path_of(kind, call->words[0], "/cancel");
 	CLEANUP(json_putp) struct json_object *job = NULL;
 	const struct client_request request = { .method = "POST", .path = path };
 

@@ -9,9 +9,10 @@
 
 /* What a kind of job is told and shown by. */
 struct job_kind {
-	const char *path;                 /* of its jobs, before the id: "/v1/saves/" */
+	const char *path;                 /* of its jobs: "/v1/saves" */
 	const char *type;                 /* of its events */
 	const struct table_field *fields; /* of one job */
+	const struct table_field *list_fields;
 	const char *rows;                 /* a list of it that is shown after them; NULL: none */
 	const struct table_field *row_fields;
 	/* One line, without its end. */
@@ -22,9 +23,11 @@ struct job_kind {
  * begin, or has ended otherwise than done; ERR says why. */
 bool job_start(struct cli_call *call, const struct job_kind *kind, const char *path,
 	       struct json_object *body, bool watch, struct err *err);
-/* The job whose id is the command's first word. */
-bool job_show(struct cli_call *call, const struct job_kind *kind, struct err *err);
-/* The same: cancels it, and prints it after its end. */
-bool job_cancel(struct cli_call *call, const struct job_kind *kind, struct err *err);
+
+/* What commands run whose data is a struct job_kind: all jobs; the one whose id is the first word;
+ * the same is cancelled, and printed after its end. */
+bool job_list(struct cli_call *call, struct err *err);
+bool job_show(struct cli_call *call, struct err *err);
+bool job_cancel(struct cli_call *call, struct err *err);
 
 #endif
