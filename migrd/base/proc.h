@@ -34,10 +34,10 @@ struct proc_args {
 /* Starts a process in a session of its own, stdin from /dev/null, signals at
  * their defaults. */
 bool proc_spawn(const struct proc_args *args, struct proc_id *ret_id, struct err *err);
-/* Runs a program to its end, which is success if its status is 0; it is killed after TIMEOUT_MS.
- * Where SIGCHLD is ignored the kernel keeps no status: then it is success if the program says
- * nothing, so it must be one that is silent just then.
- * The descriptors to keep are ARGS'; its output is not, since the error has its last line.  INTERNAL:
+/* Runs a program to its end, which is success if its status is 0; it is killed after TIMEOUT_MS,
+ * with all that it has started in its group. Where SIGCHLD is ignored the kernel keeps no status:
+ * then it is success if the program says nothing, so it must be one that is silent just then. The
+ * descriptors to keep are ARGS'; its output is not, since the error has its last line.  INTERNAL:
  * it cannot be started, or failed; TIMEOUT. */
 bool proc_run_blocking(const struct proc_args *args, uint32_t timeout_ms, struct err *err);
 /* The same for a program that tells something: *RET_TEXT, which the caller frees, is what it
@@ -45,6 +45,8 @@ bool proc_run_blocking(const struct proc_args *args, uint32_t timeout_ms, struct
  * caller has to look whether the text is what such a program tells. */
 bool proc_run_output_blocking(const struct proc_args *args, uint32_t timeout_ms, size_t max_bytes,
 			      char **ret_text, struct err *err);
+/* The last line of TEXT, whose newlines at its end are cut off. */
+const char *proc_last_line(char *text);
 /* The id of a running process; NOT_FOUND if there is none.  Any other error, as when no descriptor
  * is free, says nothing about it. */
 bool proc_identify(pid_t pid, struct proc_id *ret_id, struct err *err);

@@ -30,8 +30,7 @@ static bool make_words(size_t max_bytes, int *ret_fd, struct err *err)
 	return true;
 }
 
-/* The last line of TEXT, which is cut there. */
-static const char *last_line(char *text)
+const char *proc_last_line(char *text)
 {
 	size_t len = strlen(text);
 	const char *newline;
@@ -75,7 +74,7 @@ static bool judge(const struct proc_args *args, int pidfd, int words, bool is_si
 	bool is_reaped = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) != 0;
 
 	read_words(words, text, WORDS_BYTES);
-	line = last_line(text);
+	line = proc_last_line(text);
 	if (is_reaped ? !*line || !is_silent : info.si_code == CLD_EXITED && info.si_status == 0)
 		return true;
 	if (is_reaped)
@@ -107,6 +106,8 @@ static bool run(const struct proc_args *args, uint32_t timeout_ms, int words, bo
 	}
 	if (wait_end(pidfd, timeout_ms))
 		return judge(args, pidfd, words, is_silent, err);
+	/* It leads a group of its own, with what it has started. */
+	kill(-id.pid, SIGKILL);
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	if (wait_end(pidfd, KILL_PATIENCE_MS))
 		waitpid(id.pid, NULL, 0);

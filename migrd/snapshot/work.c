@@ -35,18 +35,6 @@ static char *options_of(const struct snapshot_image *image)
 #define WORD "done"
 static const char say_if_done[] = "\"$@\" && echo done";
 
-/* The last line of TEXT, which is cut there. */
-static const char *last_line(char *text)
-{
-	size_t len = strlen(text);
-	const char *newline;
-
-	while (len > 0 && text[len - 1] == '\n')
-		text[--len] = '\0';
-	newline = strrchr(text, '\n');
-	return newline ? newline + 1 : text;
-}
-
 /* ARGV begins with the shell's own words. */
 static bool run_argv(const char *const *argv, struct err *err)
 {
@@ -56,7 +44,7 @@ static bool run_argv(const char *const *argv, struct err *err)
 	if (!proc_run_output_blocking(&(struct proc_args){ .argv = argv }, CHANGE_TIMEOUT_MS,
 				      WORDS_BYTES_MAX, &text, err))
 		return false;
-	line = last_line(text);
+	line = proc_last_line(text);
 	return strcmp(line, WORD) == 0 || err_set(err, ERR_INTERNAL, "'%s' says: %.400s", argv[4],
 						  *line ? line : "nothing, and was not done");
 }

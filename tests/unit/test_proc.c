@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -361,6 +363,26 @@ START_TEST(program_that_is_run_and_hangs_is_killed)
 }
 END_TEST
 
+/* Nobody has the pipe open for writing any more when all of them have ended. */
+START_TEST(what_a_program_that_hangs_has_started_is_killed_with_it)
+{
+	const uint64_t end_ms = clock_monotonic_ms() + 20000;
+	CLEANUP(free_charp)
+	char *script = xasprintf("exec 3>%s; tail -f /dev/null & wait", scratch_path("pipe"));
+	CLEANUP(closep) int fd = -1;
+	ssize_t n;
+	char c;
+
+	ck_assert_int_eq(mkfifo(scratch_path("pipe"), 0600), 0);
+	fd = open(scratch_path("pipe"), O_RDONLY | O_NONBLOCK);
+	ck_assert(!run_sh(script, 500));
+	ck_assert_int_eq(err.code, ERR_TIMEOUT);
+	while ((n = read(fd, &c, 1)) != 0 && clock_monotonic_ms() < end_ms)
+		sched_yield();
+	ck_assert_int_eq(n, 0);
+}
+END_TEST
+
 static bool run_output(const char *script, char **ret_text)
 {
 	const char *const argv[] = { "sh", "-c", script, NULL };
@@ -472,6 +494,7 @@ Suite *suite(void)
 	tcase_add_test(tc, program_that_is_run_and_fails_gives_its_last_line);
 	tcase_add_test(tc, program_that_is_run_and_prints_without_end_ends);
 	tcase_add_test(tc, program_that_is_run_and_hangs_is_killed);
+	tcase_add_test(tc, what_a_program_that_hangs_has_started_is_killed_with_it);
 	tcase_add_test(tc, program_that_tells_something_is_heard);
 	tcase_add_test(tc, program_that_tells_something_is_heard_without_its_status);
 	tcase_add_test(tc, program_that_tells_too_much_is_cut);
