@@ -126,8 +126,7 @@ static void add_sums(struct json_object *row)
 	json_object_object_add(row, "shown_note", json_object_get(note));
 }
 
-/* ---- the order --------------------------------------------------------------------------------
- */
+/* ---- the order ------------------------------------------------------- */
 
 static const struct {
 	const char *sort, *first, *second; /* members, of which the sum counts */
@@ -189,8 +188,7 @@ static struct json_object *sorted(struct json_object *list, const char *sort)
 	return ret;
 }
 
-/* ---- rounds -------------------------------------------------------------------------------------
- */
+/* ---- rounds ---------------------------------------------------------- */
 
 static bool get(struct cli_call *call, struct client *client, struct json_object **ret,
 		struct err *err)

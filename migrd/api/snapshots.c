@@ -89,8 +89,7 @@ void api_snapshots_list(struct http_request *req, void *data)
 			       api_pending_new(req, api, vm_uuid(vm), 200));
 }
 
-/* ---- create ------------------------------------------------------------------------------------
- */
+/* ---- create ---------------------------------------------------------- */
 
 static void on_created(void *data, struct json_object *result, const struct err *err)
 {
@@ -127,8 +126,7 @@ void api_snapshot_create(struct http_request *req, void *data)
 		ask(req, api, vm, create);
 }
 
-/* ---- delete, revert
- * -------------------------------------------------------------------------------- */
+/* ---- delete, revert --------------------------------------------------------- */
 
 static void on_deleted(void *data, struct json_object *result, const struct err *err)
 {
@@ -142,7 +140,7 @@ static void on_deleted(void *data, struct json_object *result, const struct err 
 	free(pending);
 }
 
-static void delete (struct http_request *req, struct api *api, struct vm *vm)
+static void drop(struct http_request *req, struct api *api, struct vm *vm)
 {
 	snapshots_delete(api->snapshots, vm, http_param(req, "snapshot"), api_is_dry_run(req),
 			 on_deleted, api_pending_new(req, api, vm_uuid(vm), 204));
@@ -154,7 +152,7 @@ void api_snapshot_delete(struct http_request *req, void *data)
 	struct vm *vm = api_ready(req, api) ? api_vm_find(req, api) : NULL;
 
 	if (vm)
-		ask(req, api, vm, delete);
+		ask(req, api, vm, drop);
 }
 
 static void on_reverted(void *data, struct json_object *result, const struct err *err)

@@ -65,8 +65,7 @@ void api_vm_stats(struct http_request *req, void *data)
 	vm_stats_ask(vm, on_looked, asking);
 }
 
-/* ---- of all -----------------------------------------------------------------------------------
- */
+/* ---- of all ---------------------------------------------------------- */
 
 struct listing;
 

@@ -59,9 +59,9 @@ enum pick_hold pick_next(const struct pick_load *load, const struct pick_link *l
  * to a quarter longer by ID, so that entries that failed together are not tried together. */
 uint64_t pick_backoff_ms(unsigned rounds, const char *id);
 
-/* ---- who goes first among those of one priority ----
- *
- * Short ones, so that the time for which guests wait, summed up, is small: each second that a move
+/* ---- who goes first among those of one priority ---------------------- */
+
+/* Short ones, so that the time for which guests wait, summed up, is small: each second that a move
  * takes counts as PICK_TURN_FACTOR seconds of waiting.  But an entry is passed only by such as came
  * less than PICK_PASSED_MAX_MS after it.  The order hardly changes when the last one ends, as the
  * link is never idle: but where one takes as long alone as all the others together, and a single

@@ -132,8 +132,7 @@ static void freeze(struct snapshot_run *run)
 		vm_agent_call(vm, VM_AGENT_FREEZE, FREEZE_LEASE_MS, on_frozen, run);
 }
 
-/* ---- delete -----------------------------------------------------------------------------------
- */
+/* ---- delete ---------------------------------------------------------- */
 
 static void delete_next(struct snapshot_run *run);
 
@@ -169,8 +168,7 @@ static void delete_next(struct snapshot_run *run)
 	command(run, "blockdev-snapshot-delete-internal-sync", args, on_deleted);
 }
 
-/* ---- the begin ----------------------------------------------------------------------------------
- */
+/* ---- the begin ------------------------------------------------------- */
 
 static void on_looked(void *data, struct json_object *result, const struct err *err)
 {

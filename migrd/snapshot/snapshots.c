@@ -105,8 +105,7 @@ void snapshot_work(struct snapshot_run *run,
 	worker_submit(run->snapshots->worker, &run->work);
 }
 
-/* ---- what forbids it ---------------------------------------------------------------------------
- */
+/* ---- what forbids it ------------------------------------------------- */
 
 bool snapshot_judge(const struct snapshot_run *run, struct err *err)
 {
@@ -140,8 +139,7 @@ void snapshot_take_result(struct snapshot_run *run)
 			"QEMU has made snapshot '%s', and does not tell of it", run->request.name);
 }
 
-/* ---- a run begins
- * -------------------------------------------------------------------------------- */
+/* ---- a run begins ---------------------------------------------------- */
 
 static bool take_definition(struct snapshot_run *run, struct vm *vm, struct err *err)
 {

@@ -86,8 +86,7 @@ static void mark(struct snapshot_run *run)
 	snapshot_fail(run, &err);
 }
 
-/* ---- the begin ---------------------------------------------------------------------------------
- */
+/* ---- the begin ------------------------------------------------------- */
 
 static void looked(struct snapshot_run *run)
 {

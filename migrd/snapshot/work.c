@@ -138,8 +138,7 @@ bool snapshot_delete_blocking(const char *qemu_img, const struct snapshot_images
 	return true;
 }
 
-/* ---- revert -----------------------------------------------------------------------------------
- */
+/* ---- revert ---------------------------------------------------------- */
 
 static bool remove_bitmaps(const char *qemu_img, const struct snapshot_image *image,
 			   struct err *err)

@@ -128,8 +128,7 @@ static void finish(struct look *look)
 	free(look);
 }
 
-/* ---- 2. the kernel's files ---------------------------------------------------------------------
- */
+/* ---- 2. the kernel's files ------------------------------------------- */
 
 static void run_read(struct work *work)
 {
@@ -157,8 +156,7 @@ static void submit(struct look *look)
 	worker_submit(look->vms->stats, &look->work);
 }
 
-/* ---- 1. QEMU -----------------------------------------------------------------------------------
- */
+/* ---- 1. QEMU --------------------------------------------------------- */
 
 static void take_cpus(struct look *look, const struct vm_def *def, struct json_object *result)
 {
@@ -287,8 +285,7 @@ static void begin(struct vm *vm)
 	submit(look);
 }
 
-/* ---- from outside
- * -------------------------------------------------------------------------------- */
+/* ---- from outside ---------------------------------------------------- */
 
 static bool has_process(const struct vm *vm)
 {
@@ -327,8 +324,7 @@ void vm_stats_show(struct vm *vm, struct vm_stats *ret)
 					 : "it does not run here");
 }
 
-/* ---- of the VM
- * ------------------------------------------------------------------------------------- */
+/* ---- of the VM ------------------------------------------------------- */
 
 /* Its counters go with the process: the next QEMU begins with 0. */
 void vm_stats_gone(struct vm *vm)

@@ -127,8 +127,7 @@ void stats_take_nics(const struct vm_def *def, struct vm_stats *ret,
 	}
 }
 
-/* ---- rates ------------------------------------------------------------------------------------
- */
+/* ---- rates ----------------------------------------------------------- */
 
 static double per_s(uint64_t before, uint64_t now, double seconds)
 {

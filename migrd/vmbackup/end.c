@@ -238,8 +238,7 @@ void vmbackup_step_seal(struct machine *machine)
 	vmbackup_tell(backup);
 }
 
-/* ---- tidy -------------------------------------------------------------------------------------
- */
+/* ---- tidy ------------------------------------------------------------ */
 
 static void look_for_old(struct vmbackup *backup);
 
@@ -312,8 +311,7 @@ void vmbackup_step_tidy(struct machine *machine)
 		vmbackup_go(backup, VMBACKUP_STATE_DONE);
 }
 
-/* ---- rollback ----------------------------------------------------------------------------------
- */
+/* ---- rollback -------------------------------------------------------- */
 
 static bool drop(struct vmbackup_task *task, struct err *err)
 {

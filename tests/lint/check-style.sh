@@ -36,6 +36,7 @@ never() {
 never 'the log quotes a value by itself (base/log.h)' '^(migrd|agents)/.*\.c$' '=\\"%'
 never 'base/clock.h tells the time' '^(migrd|agents)/.*\.c$' \
 	--exclude=clock.c -wE 'clock_gettime|gettimeofday|time\(NULL\)'
+never 'the heading of a part is one line' '\.[ch]$' -E '^/\* ---- .*[^/]$'
 never 'base/json.h reads a text' '^(migrd|agents)/.*\.c$' -w 'json_tokener[a-z_]*'
 never 'finish it, or write it down where others look' . -wE 'TO''DO|FIX''ME|X''XX'
 
