@@ -9,8 +9,7 @@
 
 #define SIZE_FIRST 64
 
-/* Makes room for N more bytes and the end. */
-static void reserve(struct strbuf *sb, size_t n)
+static void grow(struct strbuf *sb, size_t n)
 {
 	size_t size = sb->size ? sb->size : SIZE_FIRST;
 
@@ -18,10 +17,15 @@ static void reserve(struct strbuf *sb, size_t n)
 		abort();
 	while (size < sb->len + n + 1)
 		size *= 2;
-	if (size == sb->size)
-		return;
 	sb->data = xrealloc(sb->data, size);
 	sb->size = size;
+}
+
+/* Makes room for N more bytes and the end. */
+static inline void reserve(struct strbuf *sb, size_t n)
+{
+	if (n >= sb->size - sb->len)
+		grow(sb, n);
 }
 
 void strbuf_fini(struct strbuf *sb)

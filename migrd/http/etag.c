@@ -7,14 +7,28 @@
 
 /* ---- sums ---------------------------------------------------------------- */
 
-#define SUM_BEGIN UINT64_C(14695981039346656037) /* FNV-1a */
+#define SUM_BEGIN UINT64_C(14695981039346656037) /* of FNV-1a, but with eight bytes a step */
 #define SUM_PRIME UINT64_C(1099511628211)
 #define SUM_CHARS 16 /* as text */
 
+/* A step loses nothing, so that two texts that differ in one word have unlike sums; the shift
+ * brings the upper half of a word to where the next step spreads it. */
+static uint64_t step(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * SUM_PRIME;
+	return sum ^ sum >> 32;
+}
+
 static void add(uint64_t *sum, const char *bytes, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		*sum = (*sum ^ (unsigned char)bytes[i]) * SUM_PRIME;
+	uint64_t word;
+
+	for (; len >= sizeof(word); bytes += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
+		*sum = step(*sum, word);
+	}
+	for (; len; bytes++, len--)
+		*sum = step(*sum, (unsigned char)*bytes);
 }
 
 /* Its end is added too: "ab" and "c" are not "a" and "bc". */

@@ -152,28 +152,25 @@ static enum match match_param(const char *name, size_t name_len, const char *val
 	return http_pairs_add(params, xstrndup(name, name_len), text) ? MATCH_YES : MATCH_BAD;
 }
 
-static enum match match_segment(const char *want, size_t want_len, const char *have,
-				size_t have_len, struct http_pairs *params)
-{
-	if (want_len > 2 && want[0] == '{')
-		return match_param(want + 1, want_len - 2, have, have_len, params);
-	return want_len == have_len && memcmp(want, have, have_len) == 0 ? MATCH_YES : MATCH_NO;
-}
-
-/* PATTERN and PATH both start with '/'. */
+/* A parameter is a whole segment of PATTERN: "/v1/vms/{name}/start". */
 static enum match match_path(const char *pattern, const char *path, struct http_pairs *params)
 {
 	enum match match = MATCH_YES;
 
-	while (match == MATCH_YES && *pattern == '/' && *path == '/') {
-		size_t want_len = strcspn(++pattern, "/");
-		size_t have_len = strcspn(++path, "/");
+	while (match == MATCH_YES) {
+		size_t want_len, have_len;
 
-		match = match_segment(pattern, want_len, path, have_len, params);
+		for (; *pattern && *pattern != '{' && *pattern == *path; pattern++)
+			path++;
+		if (*pattern != '{')
+			return *pattern == *path ? MATCH_YES : MATCH_NO;
+		want_len = strcspn(pattern, "/");
+		have_len = strcspn(path, "/");
+		match = match_param(pattern + 1, want_len - 2, path, have_len, params);
 		pattern += want_len;
 		path += have_len;
 	}
-	return match == MATCH_YES && (*pattern || *path) ? MATCH_NO : match;
+	return match;
 }
 
 /* HEAD is GET without the body, which the library leaves out by itself. */

@@ -80,21 +80,14 @@ static void add_quoted(struct strbuf *text, const char *value)
 		add_repaired(text, value);
 }
 
-/* With the bound of a bucket, or NULL. */
-static void add_labels(const struct metrics_out *out, const char *const *values, const char *le)
+/* TEXT gets what is between the braces. */
+static void add_labels(struct strbuf *text, const char *const *names, const char *const *values)
 {
-	const char *const *names = out->metric->labels;
-	size_t count = 0;
-
-	for (; count < METRICS_LABELS_MAX && names[count]; count++) {
-		add_words(out->text, WORDS(count ? "," : "{", names[count], "=\""));
-		add_quoted(out->text, values[count]);
-		strbuf_adds(out->text, "\"");
+	for (size_t i = 0; i < METRICS_LABELS_MAX && names[i]; i++) {
+		add_words(text, WORDS(i ? "," : "", names[i], "=\""));
+		add_quoted(text, values[i]);
+		strbuf_add(text, "\"", 1);
 	}
-	if (le)
-		add_words(out->text, WORDS(count++ ? "," : "{", "le=\"", le, "\""));
-	if (count)
-		strbuf_adds(out->text, "}");
 }
 
 /* ---- samples --------------------------------------------------------------------------- */
@@ -128,16 +121,20 @@ static void add_value(struct strbuf *text, double value)
 }
 
 static void add_sample(struct metrics_out *out, const char *suffix, const char *const *values,
-		       const char *le, double value)
+		       double value)
 {
 	add_words(out->text, WORDS(out->metric->name, suffix));
-	add_labels(out, values, le);
+	if (out->metric->labels[0]) {
+		strbuf_add(out->text, "{", 1);
+		add_labels(out->text, out->metric->labels, values);
+		strbuf_add(out->text, "}", 1);
+	}
 	add_value(out->text, value);
 }
 
 void metrics_add(struct metrics_out *out, double value, const char *const *values)
 {
-	add_sample(out, kinds[out->metric->kind].suffix, values, NULL, value);
+	add_sample(out, kinds[out->metric->kind].suffix, values, value);
 }
 
 /* OpenMetrics wants a bound always in the same words, with a point: 1.0, not 1.  Bounds have up to
@@ -159,14 +156,22 @@ static const char *write_bound(char buffer[32], double bound)
 void metrics_add_histogram(struct metrics_out *out, const struct histogram *histogram,
 			   const struct histogram_kind *kind, const char *const *values)
 {
+	CLEANUP(strbuf_fini) struct strbuf head = STRBUF_INIT; /* of each bucket */
 	uint64_t below = 0;
 	char le[32];
 
-	for (size_t i = 0; i < kind->count; i++) {
-		below += histogram->buckets[i];
-		add_sample(out, "_bucket", values, write_bound(le, kind->bounds[i]), (double)below);
+	add_words(&head, WORDS(out->metric->name, "_bucket{"));
+	add_labels(&head, out->metric->labels, values);
+	strbuf_adds(&head, out->metric->labels[0] ? ",le=\"" : "le=\"");
+	for (size_t i = 0; i <= kind->count; i++) {
+		bool is_last = i == kind->count;
+
+		below = is_last ? histogram->count : below + histogram->buckets[i];
+		strbuf_add(out->text, head.data, head.len);
+		add_words(out->text,
+			  WORDS(is_last ? "+Inf" : write_bound(le, kind->bounds[i]), "\"}"));
+		add_value(out->text, (double)below);
 	}
-	add_sample(out, "_bucket", values, "+Inf", (double)histogram->count);
-	add_sample(out, "_sum", values, NULL, histogram->sum);
-	add_sample(out, "_count", values, NULL, (double)histogram->count);
+	add_sample(out, "_sum", values, histogram->sum);
+	add_sample(out, "_count", values, (double)histogram->count);
 }
