@@ -3,14 +3,15 @@
 """Runs all fault tests and prints tables of their results: make check-fault and check-fault-full.
 
     tests/fault/all.py --build DIR [--full] [--no-root] [--jobs N] [-k TEXT]
-        [--markdown FILE]
+        [--slow FACTOR] [--markdown FILE]
 
 The short form (at most 10 minutes on two cores) crashes a coordinator once at
 each point there is, on the side that passes it first, and once more in the
 recovery from every fourth, and at some with a paused guest, a stopped VM, post-copy, memory over
 four connections, local disks, a save, a restore and a refresh; makes each point that can fail do so once;
-strikes from outside with faults of 5 s; and makes 25 moves with random crashes.  The full form walks through every passage of every point
-on the source, on the destination and on both, makes 500 moves, and stops and cuts for 30 and 60 s.
+strikes from outside with faults of 5 s; and makes 25 moves with random crashes, the same in each
+run.  The full form walks through every passage of every point on the source, on the destination and
+on both, makes 500 moves, and stops and cuts for 30 and 60 s.
 Some parts run at a time (--jobs, 2).
 """
 import argparse
@@ -69,7 +70,7 @@ SHORT = [
     ("faults from outside: the queue", "outside.py queue"),
     ("faults from outside: a host that is emptied", "outside.py evacuation"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
-    ("random crashes in moves to and fro", "random_crashes.py --moves 25"),
+    ("random crashes in moves to and fro", "random_crashes.py --moves 25 --seed 25"),
 ]
 FULL = [
     ("faults from outside: network, 1st half", "outside.py --full network --part 1/2"),
@@ -154,7 +155,7 @@ class Run:
         if program == "outside.py":
             words += ["--no-root"] if self.args.no_root else []
         return [sys.executable, str(HERE / program), "--build", str(self.args.build), "--slot",
-                str(slot), "--results", str(self.results), "--what", what, *words]
+                str(slot), "--slow", str(self.args.slow), "--results", str(self.results), "--what", what, *words]
 
     def part(self, what, arguments):
         """Runs one program and prints its output; returns its exit status."""
@@ -204,6 +205,8 @@ def parse_arguments():
                         help="leave out what needs root: network cuts, full disks")
     parser.add_argument("--jobs", type=int, choices=range(1, MAX_JOBS + 1), default=2, metavar="N",
                         help="so many parts at a time (default 2)")
+    parser.add_argument("--slow", type=float, default=1, metavar="FACTOR",
+                        help="deadlines are so many times longer")
     parser.add_argument("-k", metavar="TEXT", dest="only", default="",
                         help="only parts with this in their name")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE",

@@ -335,6 +335,22 @@ class Arena:
             raise CaseFailed(f"{len(found)} hosts have the guest: {found}")
         return found[0]
 
+    def agreed(self, record):
+        """Returns the host and the object of the guest, when both sides say the same of it: the word
+        of one may be a moment late at the other."""
+        deadline = time.monotonic() + settings.seconds(CLEAN_SECONDS)
+        while True:
+            try:
+                host, vm = self.find_guest()
+                self.records_agree(record, host)
+                if vm["state"] != self.way.state or vm["job"]:
+                    raise CaseFailed(f"the guest is {vm['state']} on {host} (job {vm['job']})")
+                return host, vm
+            except CaseFailed:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_SECONDS)
+
     def records_agree(self, record, host):
         """Both records of the move must agree, and the guest must be where they say."""
         states = {}
@@ -449,12 +465,9 @@ class Arena:
     def check(self, record):
         """Checks all rules after a case; afterwards self.here is the guest's host."""
         state = self.way.state
-        host, vm = self.find_guest()
-        self.records_agree(record, host)
+        host, vm = self.agreed(record)
         self.queue_is_right(record)
         self.cancel_is_remembered(record)
-        if vm["state"] != state or vm["job"]:
-            raise CaseFailed(f"the guest is {vm['state']} on {host} (job {vm['job']})")
         console = self.guest.console
         if state == "running":
             life, _ = console.wait_line(settings.seconds(20), host.id)

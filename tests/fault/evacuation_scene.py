@@ -200,18 +200,22 @@ class EvacuationScene(Scene):
         wanted = {name: "left" if name == STILL["name"] else usual for name in said} | others
         if said != wanted:
             raise AssertionError(f"said of the VMs: {said}, not {wanted}: {evac}")
+        self.wait_left(lambda: list(self.wrong_owners(evac)))
+        if self.other:
+            self.assert_other_right(evac)
+        places = {vm["vm"]: self.world[vm["host"]] for vm in evac["vms"] if vm["host"]}
+        for guest in self.guests:
+            self.assert_runs(guest, places[guest.name])
+
+    def wrong_owners(self, evac):
+        """Of each VM that is not its host's, by the records of both."""
         records = {host.id: self.records(host) for host in self.hosts}
         for vm in evac["vms"]:
             owners = [host for host, found in records.items()
                       if found.get(vm["vm"], ("", ""))[0] not in ("", "former")]
             is_deleted = vm["state"] == "gone" and not vm["host"]
             if owners != ([] if is_deleted else [vm["host"]]):
-                raise AssertionError(f"{vm} is of {owners}, by their records: {records}")
-        if self.other:
-            self.assert_other_right(evac)
-        places = {vm["vm"]: self.world[vm["host"]] for vm in evac["vms"] if vm["host"]}
-        for guest in self.guests:
-            self.assert_runs(guest, places[guest.name])
+                yield f"{vm} is of {owners}, by their records: {records}"
 
     def assert_other_right(self, evac):
         """It has given way, once, by its host's records too."""
@@ -227,10 +231,8 @@ class EvacuationScene(Scene):
     def assert_runs(self, guest, host):
         console = guest.console
         life, _ = console.wait_line(settings.seconds(20), host.id)
-        vm = guest.vm(host)
-        if vm["state"] != "running" or life.pid != vm["pid"]:
-            raise AssertionError(f"{guest.name} on {host}: {vm['state']}, pid {vm['pid']} by the API "
-                                 f"and {life.pid} by the console")
+        self.wait(f"{guest.name} runs on {host} as {life.pid}, as the console says", lambda: (
+            (vm := guest.vm(host))["state"] == "running" and life.pid == vm["pid"]))
         console.assert_single_runner()
         console.assert_counter_never_back()
         console.assert_memory_right()
@@ -273,7 +275,7 @@ class EvacuationScene(Scene):
         return left
 
     def assert_left_nothing(self):
-        self.wait("nothing is left over", lambda: not self.leftovers(), CLEAN_SECONDS)
+        self.wait_left(self.leftovers)
 
     def stall_s(self):
         return max((after - before for guest in self.guests for before, after in self.gaps(guest)),

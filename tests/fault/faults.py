@@ -217,9 +217,7 @@ class SilentForGood(Coordinators):
 
     def mend(self, s):
         s.wait("the refusal of b", lambda: s.is_final(s.b))
-        left = s.leftovers(s.b, keeps=False, runs=False)
-        if left:
-            raise AssertionError("left over on b: " + ", ".join(left))
+        s.wait_left(lambda: s.leftovers(s.b, keeps=False, runs=False))
         s.start(self.hosts(s))
 
 

@@ -134,6 +134,7 @@ def resolved_for_the_destination(s):
     """The guest is complete on the destination, and the source answers that it does not know the
     move."""
     s.world.wait_state(s.b, s.move_id, "stuck")
+    s.wait("the QEMU to be known", lambda: s.guest.vm(s.a)["state"] == "paused")
     s.guest.console.assert_quiet(0.3)
     refused = s.a.migrctl("vm", "resume", s.guest.name, check=False)
     if refused.returncode == 0 or "has sent the guest to another host" not in refused.stderr:

@@ -66,7 +66,7 @@ class Case:
         result = self.result
         result["clean_s"] = scene.settle(self.outcome)
         self.fault.verify(scene)
-        runners = scene.runners()
+        runners = scene.runners(self.outcome.runs_on)
         if runners != [side for side in [self.outcome.runs_on] if side]:
             raise AssertionError(f"runs on {runners}")
         result["running"] = len(runners)

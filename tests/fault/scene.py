@@ -283,15 +283,28 @@ class Scene:
 
     def wait_clean(self, outcome):
         """Returns the seconds from the fault's end until nothing was left."""
+        self.wait_left(lambda: [text for host in self.hosts for text in self.leftovers(
+            host, host.id == outcome.keeps, outcome.has_qemu)])
+        return time.monotonic() - (self.healed_at or self.fault_at)
+
+    @staticmethod
+    def wait_left(leftovers):
+        """Waits until LEFTOVERS() is empty."""
         deadline = time.monotonic() + settings.seconds(CLEAN_SECONDS)
-        while True:
-            left = [text for host in self.hosts for text in self.leftovers(
-                host, host.id == outcome.keeps, outcome.has_qemu)]
-            if not left:
-                return time.monotonic() - (self.healed_at or self.fault_at)
+        while left := leftovers():
             if time.monotonic() > deadline:
                 raise AssertionError("left over:\n  " + "\n  ".join(left))
             time.sleep(0.02)
+
+    def vm_is(self, host, words, is_so):
+        """Waits until the guest's object on HOST is so, and returns it: a move that has ended may be
+        recorded a moment before what it has brought about is shown."""
+        deadline = time.monotonic() + settings.seconds(CLEAN_SECONDS)
+        while not is_so(vm := self.guest.vm(host)):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the guest on {host} is not {words}: {vm}")
+            time.sleep(0.02)
+        return vm
 
     def assert_ends(self, outcome):
         ends = self.states()
@@ -307,9 +320,8 @@ class Scene:
     def assert_lost(self, outcome):
         """The guest has ended with its QEMU, and both the VM and the move tell so."""
         self.guest.console.assert_quiet(0.3)
-        vm = self.guest.vm(self.world[outcome.keeps])
-        if vm["state"] not in ("crashed", "stopped") or not vm["reason"]:
-            raise AssertionError(f"the guest is {vm['state']} ({vm['reason']})")
+        self.vm_is(self.world[outcome.keeps], "known to have ended",
+                   lambda vm: vm["state"] in ("crashed", "stopped") and vm["reason"])
         move = self.a.move_state(self.move_id)
         if move["state"] == "failed" and not move["error"]:
             raise AssertionError("the move failed without a word")
@@ -332,9 +344,7 @@ class Scene:
     def resume(self, host, state):
         """The guest must still stand still in STATE; then a user resumes it."""
         self.guest.console.assert_quiet(0.3)
-        vm = self.guest.vm(host)
-        if vm["state"] != state:
-            raise AssertionError(f"the guest is {vm['state']}, not {state}")
+        vm = self.vm_is(host, state, lambda vm: vm["state"] == state)
         if state == "stopped":
             self.start_stopped(host, vm)
             return
@@ -353,10 +363,8 @@ class Scene:
     def assert_runs(self, host):
         console = self.guest.console
         life, _ = console.wait_line(settings.seconds(20), host.id)
-        vm = self.guest.vm(host)
-        if vm["state"] != "running" or vm["job"] or life.pid != vm["pid"]:
-            raise AssertionError(f"the guest on {host}: {vm['state']}, pid {vm['pid']} by the API "
-                                 f"and {life.pid} by the console, job {vm['job']}")
+        self.vm_is(host, f"running as {life.pid} without a job, as the console says", lambda vm: (
+            vm["state"] == "running" and not vm["job"] and life.pid == vm["pid"]))
         self.guest.wait_sweeps(1, host)
         self.close_monitors()   # QEMU's spare monitor has one client at a time
         self.guest.assert_spare_right(host)
@@ -397,8 +405,12 @@ class Scene:
         self.assert_history()
         return clean_s
 
-    def runners(self):
-        return sorted(set(self.guest.console.running_now(0.3)))
+    def runners(self, host=None):
+        """Where the guest runs.  On HOST it is waited for: a busy machine may let it stand still for
+        longer than the window."""
+        if host:
+            self.guest.console.wait_line(settings.seconds(20), host)
+        return sorted({*self.guest.console.running_now(0.3), *([host] if host else [])})
 
     # ---- for how long the guest stood still --------------------------------------------
 
