@@ -25,7 +25,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from lib import procs, settings  # noqa: E402
+from lib import jitter, procs, settings  # noqa: E402
 from lib.world import log_directory  # noqa: E402
 
 DEFAULT_TIMEOUT_SECONDS = 120
@@ -54,6 +54,7 @@ class Result(unittest.TestResult):
         super().startTest(test)
         self._trouble, self._reason = None, ""
         self._started = time.monotonic()
+        jitter.begin_test(test.id())
         limit = getattr(test, "timeout_seconds", DEFAULT_TIMEOUT_SECONDS)
         signal.alarm(int(settings.seconds(limit)))
 
@@ -131,6 +132,10 @@ def parse_arguments():
     parser.add_argument("--qemu", default=settings.qemu, metavar="PROGRAM",
                         help="this QEMU, not the machine's own; see tests/qemu")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many tests at once")
+    parser.add_argument("--jitter", metavar="WHO", help="WHO is late on purpose again and again: a "
+                        "host's id (a, b), `hosts' for all, or `test'; with --slow 4 or so")
+    parser.add_argument("--seed", type=int, default=os.getpid(), metavar="N",
+                        help="the numbers of --jitter")
     parser.add_argument("--list", action="store_true", help="only name the tests")
     return parser.parse_args()
 
@@ -236,6 +241,9 @@ def main():
     settings.log_dir = (args.logs or settings.build_dir / "system-logs").resolve()
     settings.slow_factor = args.slow
     settings.qemu = args.qemu
+    settings.jitter, settings.seed = args.jitter, args.seed
+    if args.jitter:
+        print(f"--jitter {args.jitter} --seed {args.seed}")
     tests = load(args.patterns)
     if not args.full and not args.patterns:
         everything, tests = tests, [t for t in tests if not is_long(t)]

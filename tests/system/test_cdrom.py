@@ -204,7 +204,7 @@ class CdromTest(SystemTest):
         held = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
         self.world.wait_flowing(self.a, held["id"])
         self.assert_api_error(409, "busy", self.eject, self.a, guest)
-        self.a.api.post(f"/v1/moves/{held['id']}/cancel")
+        self.world.cancel(self.a, held["id"])
         shown = self.a.migrctl("vm", "insert", "g1", "cd0", self.iso("two")).stdout
         self.assertIn("cd0 has", shown)
         self.a.migrctl("vm", "eject", "g1", "cd0", "--force", "--timeout", "1")

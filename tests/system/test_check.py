@@ -95,7 +95,7 @@ class CheckTest(CheckCase):
         mark = self.b.images / f".{disk.path.name}.migrd-{move}"
         self.assertTrue(mark.exists())
         self.assertEqual(self.check(self.b), {})
-        self.a.api.post(f"/v1/moves/{move}/cancel")
+        self.world.cancel(self.a, move)
         for host in (self.a, self.b):
             self.world.wait_state(host, move, "failed", "cancelled")
         item = self.only(self.check(self.b, "--repair"), "leftover-mark")

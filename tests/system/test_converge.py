@@ -118,7 +118,7 @@ class ConvergeTest(SystemTest):
         self.assertEqual(self.decided(move_id), [])
         move = self.a.move_state(move_id)
         self.assertEqual((move["state"], move["progress"]["throttle_percent"]), ("transfer", 0))
-        self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        self.world.cancel(self.a, move_id)
         self.world.wait_state(self.a, move_id, "cancelled")
         self.guest.assert_runs_on(self.a)
 

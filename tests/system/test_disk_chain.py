@@ -46,7 +46,7 @@ class ChainTest(SystemTest):
     def refused(self, *words, **options):
         self.assert_move_refused(self.guest, self.a, self.b, *words, **options)
         self.guest.assert_runs_on(self.a)
-        self.assertNotIn(self.guest.name, self.b.vms())
+        self.assert_gone(self.b, self.guest.name)
 
     def tokens(self):
         return [path for home in (self.world.dir, self.a.images, self.b.images)

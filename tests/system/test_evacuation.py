@@ -255,7 +255,7 @@ class EvacuationTest(EvacuationBase):
             self.wait_vm(evac, vm["vm"], "moved")
         drained = self.wait(evac, "drained")
         self.assertEqual(drained["counts"]["moved"], 3)
-        self.assertNotIn("still", self.a.vms())
+        self.assert_gone(self.a, "still")
         self.assertNotIn(self.a, self.assert_all_run().values())
         self.ask(evac, "return", vms="stay")
         self.wait(evac, "ended")

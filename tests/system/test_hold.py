@@ -90,7 +90,7 @@ class HoldTest(SystemTest):
         self.assertEqual(move["held_until"][:17],
                          time.strftime("%Y-%m-%dT%H:%M:", time.gmtime(time.mktime(soon))))
         self.assertEqual(move["options"]["hold"]["then"], "cancel")
-        self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        self.world.cancel(self.a, move_id)
         now = time.time()
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 3))
         move_id = self.world.begin_move(self.guest, self.a, self.b, hold={"until": moment})["id"]

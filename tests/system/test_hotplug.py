@@ -231,7 +231,7 @@ class HotplugTest(SystemTest):
                        lambda: self.detach(self.a, guest, "boot")):
             error = self.assert_api_error(409, "busy", change)
             self.assertIn(held["id"], error.body["detail"])
-        self.a.api.post(f"/v1/moves/{held['id']}/cancel")
+        self.world.cancel(self.a, held["id"])
         self.attach(self.a, guest, {"kind": "vcpu", "id": "c"})
         self.world.move(guest, self.a, self.b)
         self.assert_qemu_has(self.b, guest, "boot", "c")

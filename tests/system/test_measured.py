@@ -115,7 +115,7 @@ class MeasuredTest(SystemTest):
         guest.start(self.a)
         held = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
         self.world.wait_flowing(self.a, held["id"])
-        self.a.api.post(f"/v1/moves/{held['id']}/cancel")
+        self.world.cancel(self.a, held["id"])
         measured = self.world.wait_state(self.a, held["id"], "cancelled")["measured"]
         self.assertEqual(measured["blackout_note"], "the guest was not stopped by the move")
 

@@ -64,7 +64,7 @@ class Memory(SystemTest):
         error = json.dumps(self.world.wait_state(self.a, move_id, "failed")["error"])
         for word in words:
             self.assertIn(word, error)
-        self.assertEqual(self.b.api.items("/v1/vms"), [])
+        self.eventually("no VM on b", lambda: not self.b.vms())
         self.guest.assert_runs_on(self.a)
 
 

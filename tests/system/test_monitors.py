@@ -85,7 +85,7 @@ class OperatorsMonitorsTest(SystemTest):
             self.assertEqual(move["state"], "failed")
             self.assertRegex(move["error"]["detail"], re.escape(str(self.path)) + ".*in use")
             self.guest.assert_runs_on(self.a)
-            self.assertEqual(self.b.qemus(), [])
+            self.eventually("no QEMU on b", lambda: not self.b.qemus())
             self.assertTrue(self.path.exists())
 
     class _Taken:

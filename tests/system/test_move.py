@@ -49,7 +49,7 @@ class MoveTest(SystemTest):
             for path, key in (("/v1/jobs", "id"), ("/v1/moves", "id"), ("/v1/vms", "name")):
                 self.assertIn(move["id"] if key == "id" else "g1",
                               [item[key] for item in host.api.items(path)], path)
-        self.a.api.post(f"/v1/moves/{move['id']}/cancel")
+        self.world.cancel(self.a, move["id"])
         self.world.wait_state(self.a, move["id"], "cancelled")
         self.assertEqual(self.a.api.items("/v1/moves"), [self.a.move_state(move["id"])])
         listed, = self.a.api.items("/v1/vms")
@@ -65,7 +65,7 @@ class MoveTest(SystemTest):
 
         self.assertEqual(len(self.a.moves()), 1)
         self.assertEqual(self.a.move_state(held["id"])["state"], "transfer")
-        self.a.api.post(f"/v1/moves/{held['id']}/cancel")
+        self.world.cancel(self.a, held["id"])
         guest.assert_runs_on(self.a)
 
     # A client that lost the answer repeats its request, and must not move twice.

@@ -47,7 +47,7 @@ class OfferTest(SystemTest):
         self.assertEqual("failed", ended["state"])
         self.assertIn("cancelled on the destination", str(ended["error"]))
         guest.assert_runs_on(self.a, sweeps=0)
-        self.assertNotIn(guest.name, self.b.vms())
+        self.assert_gone(self.b, guest.name)
 
     # One peer cannot fill this host with incoming guests.
     def test_more_offers_of_one_peer_than_allowed_are_refused(self):

@@ -129,7 +129,7 @@ class PolicyTest(SystemTest):
         move = self.world.wait_flowing(self.a, move["id"])
         self.assertEqual(move["options"]["bandwidth_bytes_per_s"], HELD)
         self.assertEqual(move["policy"]["overridden"], "bandwidth_bytes_per_s")
-        self.a.api.post(f"/v1/moves/{move['id']}/cancel")
+        self.world.cancel(self.a, move["id"])
 
     def test_policy_is_chosen_by_labels_and_the_one_with_most_of_them_wins(self):
         self.put(self.a, "a-tie", bandwidth_bytes_per_s=HELD, selector={"x": "1", "y": "2"})
@@ -149,7 +149,7 @@ class PolicyTest(SystemTest):
         error = self.assert_api_error(409, "busy", self.a.api.patch, "/v1/vms/g1",
                                       {"labels": {"x": None}})
         self.assertIn("MIGRATION_OUT", error.body["detail"])
-        self.a.api.post(f"/v1/moves/{move['id']}/cancel")
+        self.world.cancel(self.a, move["id"])
 
     def test_labels_and_policy_travel_and_a_host_without_it_falls_back(self):
         self.put(self.a, "mine", downtime_limit_ms=700)

@@ -105,7 +105,7 @@ class PostcopyTest(SystemTest):
         rows = {row["name"]: row for row in plan["capabilities"]}
         self.assertTrue(rows["postcopy-ram"]["on"] and rows["postcopy-ram"]["why"], rows)
         self.assertEqual(rows["postcopy-preempt"]["on"], settings.qemu_major() >= PREEMPT_SINCE, rows)
-        self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        self.world.cancel(self.a, move_id)
         self.assert_runs_on(self.a)
 
     # QEMU since 10.1 can do both; an older one would fail in the middle.
@@ -129,7 +129,7 @@ class PostcopyTest(SystemTest):
         plain = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=SLOW)["id"]
         self.world.wait_flowing(self.a, plain)
         self.assert_api_error(409, "conflict", self.a.api.post, f"/v1/moves/{plain}/postcopy")
-        self.a.api.post(f"/v1/moves/{plain}/cancel")
+        self.world.cancel(self.a, plain)
         self.world.wait_state(self.b, plain, "failed")
         move_id = self.hold_fetch()
         for host, action, code in ((self.a, "cancel", "too-late"), (self.a, "postcopy", "too-late"),

@@ -93,7 +93,7 @@ class PromisesTest(RefreshTest):
             self.assert_no_room(lambda: self.begin(way="stream"))
         with self.subTest("restore"):
             self.assert_no_room(self.a.api.post, "/v1/vms/restore", {"file": file})
-        self.b.api.post(f"/v1/moves/{move}/cancel")
+        self.world.cancel(self.b, move)
         self.wait_end(self.begin(way="stream"))
 
     # It has asked its QEMU, which does not answer, and is given up after a while.

@@ -54,7 +54,7 @@ class QueueBase(SystemTest):
         other = self.a if host is self.b else self.b
         for guest in self.guests:
             guest.assert_runs_on(host, sweeps=0)
-            self.assertNotIn(guest.name, other.vms())
+            self.assert_gone(other, guest.name)
 
 
 class QueueTest(QueueBase):
@@ -230,7 +230,7 @@ class QueueTest(QueueBase):
         # A move that somebody cancels ends its entry too.
         entry = self.add(guest, hold={"timeout_s": 600})
         move_id = self.eventually("its move", lambda: self.entry(entry)["move"])
-        self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        self.world.cancel(self.a, move_id)
         self.assertEqual(self.wait(entry, "cancelled")["attempts_made"], 0)
 
         # A VM that somebody else moves ends its entry.

@@ -93,7 +93,7 @@ class RestartTest(SystemTest):
         self.b.kill9()
         self.a.start()
         self.b.start()
-        answer = self.a.api.post(f"/v1/moves/{move['id']}/cancel")
+        answer = self.world.cancel(self.a, move["id"])
         self.assertEqual((answer["cancelled"], answer["owner"]), (True, "a"))
         guest.assert_runs_on(self.a)
         self.b.assert_clean_soon(guest.vm(self.a), move["id"])

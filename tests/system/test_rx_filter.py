@@ -56,7 +56,7 @@ class TapTest(NetTest):
             move = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
             for word in words:
                 self.assertIn(word, move["error"]["detail"])
-            self.assertEqual(self.b.vms(), {})
+            self.eventually("no VM on b", lambda: not self.b.vms())
         self.assertNotIn("tap0", place.run("ip", "-br", "link"))
         guest.assert_runs_on(self.a)
         place.make_tap("tap0")

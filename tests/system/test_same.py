@@ -54,10 +54,9 @@ class SameTest(SystemTest):
         move = self.world.wait_move(self.a, move["id"], lambda m: m["final"])
         self.assertEqual((move["state"], move["owner"]), ("failed", "a"))
         self.assertEqual(move["error"]["code"], "conflict")
-        self.assertNotIn(guest.name, self.b.vms())
-        self.assertEqual(self.b.qemus(), [])
+        self.assert_gone(self.b, guest.name)
         # At most the record that refuses the offer for good is left.
-        self.assertEqual([m["vm"] for m in self.b.moves() if m["state"] != "failed"], [])
+        self.eventually("no move goes on", lambda: all(m["state"] == "failed" for m in self.b.moves()))
         guest.assert_runs_on(self.a)
         self.assert_no_token()
         self.reasons = [item["detail"] for item in

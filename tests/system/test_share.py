@@ -121,7 +121,7 @@ class ShareTest(SystemTest):
             self.configure_move(self.a)
             self.assertEqual(self.limits(*ids), [500, 0])
         for move_id in ids:
-            self.a.api.post(f"/v1/moves/{move_id}/cancel")
+            self.world.cancel(self.a, move_id)
 
     # All that goes out counts, and a guest that has gone over before its memory is not held back.
     @only_full
@@ -176,7 +176,7 @@ class ShareTest(SystemTest):
             self.b.kill9()
             self.b.start()
             self.assert_move_refused(second, self.a, self.b, words)
-        self.a.api.post(f"/v1/moves/{held}/cancel")
+        self.world.cancel(self.a, held)
         self.world.move(second, self.a, self.b)
         second.assert_runs_on(self.b, sweeps=0)
         first.assert_runs_on(self.a, sweeps=0)

@@ -88,7 +88,7 @@ class StopTest(SystemTest):
             self.a.start()
             self.b.start()
         with contextlib.suppress(ApiError):
-            self.a.api.post(f"/v1/moves/{self.move_id}/cancel")
+            self.world.cancel(self.a, self.move_id)
         self.eventually("one host has the guest's QEMU",
                         lambda: sum(self.pid(h) is not None for h in (self.a, self.b)) == 1)
         self.guest.console.assert_single_runner()

@@ -34,7 +34,7 @@ class StoppedTest(SystemTest):
         other = self.b if host is self.a else self.a
         vm = self.guest.vm(host)
         self.assertEqual((vm["state"], vm["reason"], vm["job"]), ("stopped", "", None))
-        self.assertNotIn("g1", other.vms())
+        self.assert_gone(other)
         for one in (host, other):
             self.eventually(f"no QEMU on {one}", lambda one=one: not one.qemus())
         ours = sorted(disk.path.name for disk in self.disks)
@@ -105,7 +105,7 @@ class StoppedTest(SystemTest):
         self.make(Disk(mib=64, area=4, data=48, rate=16))
         move_id = self.begin(bandwidth_bytes_per_s=SLOW)
         self.wait_copying(move_id)
-        self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        self.world.cancel(self.a, move_id)
         self.world.wait_state(self.a, move_id, "cancelled")
         self.eventually("no image on b", lambda: not self.names(self.b))
         self.assert_stopped_on(self.a)

@@ -254,7 +254,7 @@ class TpmTest(SystemTest):
         move_id = self.world.begin_move(self.guest, self.a, self.b,
                                         bandwidth_bytes_per_s=1 << 20)["id"]
         self.world.wait_flowing(self.a, move_id)
-        self.a.api.post(f"/v1/moves/{move_id}/cancel")
+        self.world.cancel(self.a, move_id)
         self.eventually("it dies", lambda: not self.b.is_up(), 30)
         self.b.start()
         self.world.wait_state(self.a, move_id, "cancelled")

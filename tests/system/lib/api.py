@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 
-from . import contract, settings
+from . import contract, jitter, settings
 
 
 class ApiError(Exception):
@@ -57,6 +57,7 @@ class Api:
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         conn = self._connect(settings.seconds(timeout))
+        jitter.pause()
         try:
             conn.request(method, path, body, headers)
             answer = conn.getresponse()
@@ -65,6 +66,7 @@ class Api:
                 data = json.loads(data)
         finally:
             conn.close()
+        jitter.pause()
         if self._asks_contract and isinstance(data, dict):
             if answer.status < 300:
                 contract.check_reply(self, method, path, answer.status, data)

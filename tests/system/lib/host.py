@@ -2,6 +2,7 @@
 """One host: a coordinator with its own directory, certificates and ports."""
 import concurrent.futures
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from . import procs, settings
+from . import jitter, procs, settings
 from .api import Api, ApiError
 
 START_SECONDS = 20
@@ -42,10 +43,12 @@ class Host:
         self.config = self.dir / "migrd.conf"
         self.log = self.dir / "migrd.log"
         self.process = None
+        self.stands_still = False               # frozen, or held at a fault point
         self.must_be_up = False                 # if set, a daemon that ends by itself is a failure
         self.env = {}
         self.build_dir = None                   # of other programs than those that are tested
         self.api = Api.on_socket(self.socket)
+        self.pulses = jitter.Pulses(self) if jitter.wants(self) else None
 
     def __str__(self):
         return f"host {self.id}"
@@ -162,8 +165,10 @@ class Host:
             try:
                 answer = pool.submit(begin)
                 self.wait_passed(points, point, answer)
+                self.stands_still = True
                 yield answer
             finally:
+                self.stands_still = False
                 hold.unlink()
 
     def wait_passed(self, points, point, answer):
@@ -182,10 +187,21 @@ class Host:
         procs.wait_gone(self.children(), settings.seconds(10))
 
     def freeze(self):
+        self.stands_still = True
+        if self.pulses:
+            self.pulses.leave_alone(True)
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def thaw(self):
         os.kill(self.process.pid, signal.SIGCONT)
+        self.stands_still = False
+        if self.pulses:
+            self.pulses.leave_alone(False)
+
+    def end_pulses(self):
+        if self.pulses:
+            self.pulses.end()
+            self.pulses = None
 
     def log_tail(self, lines=40):
         try:
@@ -207,6 +223,13 @@ class Host:
 
     def move_state(self, move_id):
         return self.api.get(f"/v1/moves/{move_id}")
+
+    def is_in(self, move_id):
+        """It is up, and its side of the move has not ended."""
+        with contextlib.suppress(OSError, http.client.HTTPException, ApiError):
+            return (not self.stands_still and self.is_up()
+                    and not self.move_state(move_id)["final"])
+        return False
 
     def migrctl(self, *args, check=True, timeout=60):
         """Runs migrctl against the local socket; the CompletedProcess."""

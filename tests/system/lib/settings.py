@@ -14,6 +14,8 @@ build_dir = SOURCE_DIR      # its bin/ holds migrd, migrd-stream, migrctl
 qemu = "qemu-system-x86_64"
 log_dir = None              # directory for the logs of failed tests
 slow_factor = 1             # factor for deadlines (sanitizers are slow)
+jitter = None               # who is late on purpose, as lib/jitter.py says, and by which numbers
+seed = 0
 slot = 0                    # slot among the tests that run at once; 0: the test runs alone
 SLOTS = 31
 

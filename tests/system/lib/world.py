@@ -22,6 +22,7 @@ from .qmp import Qmp
 SANITIZER_REPORT = re.compile(
     r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error:)")
 MOVE_SECONDS = 60
+END_SECONDS = 2     # for one side of a move to end after the other
 
 
 class Machine:
@@ -153,17 +154,34 @@ class World:
         last = None
         with host.api.events(timeout) as events:
             last = host.move_state(move_id)
-            if is_reached(last):
-                return last
             with contextlib.suppress(TimeoutError):
+                if is_reached(last):
+                    return self._ended_on_both(host, last)
                 for kind, move in events:
                     if kind != "move" or move["id"] != move_id:
                         continue
                     last = move
                     if is_reached(move):
-                        return move
+                        return self._ended_on_both(host, move)
         raise AssertionError(f"{host}: move {move_id} stays {last['state']} ({last.get('reason')}); "
                              f"by the API now: {host.move_state(move_id)}")
+
+    def _ended_on_both(self, host, move):
+        """Each side of a move ends it by itself, one after the other: what ended on HOST alone has
+        a moment to end where else it is known, so that a test may look there.  A side that is down,
+        frozen or led astray by the test is not waited for, or not long.  Returns MOVE."""
+        deadline = time.monotonic() + settings.seconds(END_SECONDS)
+        others = [other for other in self.hosts.values() if move["final"] and other is not host]
+        for other in others:
+            while other.is_in(move["id"]) and time.monotonic() < deadline:
+                time.sleep(0.02)
+        return move
+
+    def cancel(self, host, move_id):
+        """Cancels a move and returns the answer, when the other host has ended its side too."""
+        answer = host.api.post(f"/v1/moves/{move_id}/cancel", timeout=60)
+        self._ended_on_both(host, host.move_state(move_id))
+        return answer
 
     def wait_state(self, host, move_id, *states, timeout=MOVE_SECONDS):
         move = self.wait_move(host, move_id, lambda m: m["state"] in states or m["final"], timeout)
@@ -196,6 +214,8 @@ class World:
 
     def close(self):
         """Ends everything, and returns a list of what went wrong."""
+        for host in self.hosts.values():
+            host.end_pulses()
         faults = [fault for host in self.hosts.values() for fault in self._end_in_order(host)]
         procs.kill_all(self.dir)
         for host in self.hosts.values():
@@ -297,6 +317,11 @@ class SystemTest(unittest.TestCase):
         error = json.dumps(self.world.wait_state(source, move_id, "failed")["error"])
         for word in words:
             self.assertIn(word, error)
+
+    def assert_gone(self, host, name="g1"):
+        """The VM is not on HOST, which may end its side of a move a moment later than the other."""
+        self.eventually(f"no VM {name} and no QEMU of it on {host}", lambda: name not in host.vms()
+                        and not any(name in arg for pid in host.qemus() for arg in procs.cmdline(pid)))
 
     def note(self, text):
         """Adds figures that the runner prints beside the test's name."""
