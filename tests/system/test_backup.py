@@ -14,7 +14,7 @@ from lib.long_form import only_full
 from lib.qmp import Qmp
 from lib.world import SystemTest
 
-SLOW = 1 << 20      # bytes/s: a copy that is under way for as long as a test wants
+SLOW = 1 << 18      # bytes/s: a copy that is under way for as long as a test wants
 
 
 class BackupCase(SystemTest):
@@ -182,7 +182,7 @@ class BackupTest(BackupCase):
         disk = Disk("one", format="qcow2", area=2, rate=8, data=8)
         self.start(disk)
         first = self.backup()
-        job = self.begin(bandwidth_bytes_per_s=4 * MIB)
+        job = self.begin(bandwidth_bytes_per_s=2 * MIB)
         self.wait_copying(job)
         self.a.kill9()
         self.a.start()
@@ -350,7 +350,7 @@ class BackupMoveTest(BackupCase):
             disk.assert_stamps(self.image(next_, disk), "qcow2")
 
         # One that waits goes when the backup has ended.
-        job = self.begin(self.b, bandwidth_bytes_per_s=4 * MIB)
+        job = self.begin(self.b, bandwidth_bytes_per_s=2 * MIB)
         self.wait_copying(job, self.b)
         entry = self.order("a", self.b, block_jobs="wait", priority="evacuation")
         self.assertIn("waits for its end",

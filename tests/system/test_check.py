@@ -89,7 +89,7 @@ class CheckTest(CheckCase):
         disk = Disk(mib=32, area=1, data=16, rate=4)
         guest = self.world.guest(area=4, memory_mib=64, disks=(disk,))
         guest.start(self.a)
-        move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=4 << 20)["id"]
+        move = self.world.begin_move(guest, self.a, self.b, bandwidth_bytes_per_s=1 << 20)["id"]
         self.world.wait_move(self.a, move, lambda m: m["state"] == "transfer" and any(
             d["copied_bytes"] for d in m["progress"].get("disks", ())))
         mark = self.b.images / f".{disk.path.name}.migrd-{move}"
@@ -291,7 +291,8 @@ class CheckTest(CheckCase):
             db.execute("DELETE FROM vm")
         self.b.start()
         self.assertTrue(procs.wait_gone(stream, 10))
-        self.assertFalse((self.b.run_dir / "moves" / move["id"]).exists())
+        self.eventually("its directory is gone",
+                        lambda: not (self.b.run_dir / "moves" / move["id"]).exists())
         # Without the link the guest stays where it was.
         self.world.wait_move(self.a, move["id"], lambda m: m["final"])
         guest.assert_runs_on(self.a)

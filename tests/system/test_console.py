@@ -19,17 +19,17 @@ class ConsoleTest(unittest.TestCase):
         self.addCleanup(self.console.close)
 
     def connect(self):
+        known = len(self.console.lives)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.connect(self.console.path)
         self.addCleanup(sock.close)
-        known = len(self.console.lives)
-        self.console.wait_until("a connection", 5, lambda: len(self.console.lives) >= known)
+        self.console.wait_until("a connection", 20, lambda: len(self.console.lives) > known)
         return sock
 
     def say(self, sock, ticks, sweeps=0, errors=0):
         count = len(self.console.all_lines())
         sock.sendall(b"T%08x S%08x E%08x\n" % (ticks, sweeps, errors))
-        self.console.wait_until("the line", 5, lambda: len(self.console.all_lines()) > count)
+        self.console.wait_until("the line", 20, lambda: len(self.console.all_lines()) > count)
 
     def test_one_life_after_the_other_is_sane(self):
         a = self.connect()
@@ -78,7 +78,7 @@ class ConsoleTest(unittest.TestCase):
         a.sendall(line[:7])
         b = self.connect()
         b.sendall(line[7:])
-        self.console.wait_until("both parts", 5, lambda: self.console.lives[0].tail
+        self.console.wait_until("both parts", 20, lambda: self.console.lives[0].tail
                            and self.console.lives[1].head)
         self.say(b, 12)
         self.console.assert_sane()
@@ -90,9 +90,16 @@ class ConsoleTest(unittest.TestCase):
         self.say(a, 4)
         self.console.assert_quiet(window=0.05)
         # Output in both windows: a single line alone may have been on its way.
-        for ticks, delay in ((8, 0.1), (12, 0.7)):
-            speaker = threading.Timer(delay, self.say, (a, ticks))
-            speaker.start()
-            self.addCleanup(speaker.join)
+        is_over = threading.Event()
+
+        def speak():
+            ticks = 4
+            while not is_over.wait(0.02):
+                ticks += 4
+                self.say(a, ticks)
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        self.addCleanup(speaker.join)
+        self.addCleanup(is_over.set)
         with self.assertRaisesRegex(AssertionError, "should be stopped"):
             self.console.assert_quiet(window=0.5)
