@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -229,7 +228,6 @@ static bool run_restore(struct cli_call *call, struct err *err)
 	struct chain *chain = xnew(struct chain);
 	bool ok;
 
-	signal(SIGCHLD, SIG_DFL); /* else nobody would know how qemu-img has ended */
 	while (strlen(path) > 1 && path[strlen(path) - 1] == '/')
 		path[strlen(path) - 1] = '\0';
 	ok = restore(chain, path, call->values, err);

@@ -35,14 +35,13 @@ struct proc_args {
  * their defaults. */
 bool proc_spawn(const struct proc_args *args, struct proc_id *ret_id, struct err *err);
 /* Runs a program to its end, which is success if its status is 0; it is killed after TIMEOUT_MS,
- * with all that it has started in its group. Where SIGCHLD is ignored the kernel keeps no status:
- * then it is success if the program says nothing, so it must be one that is silent just then. The
- * descriptors to keep are ARGS'; its output is not, since the error has its last line.  INTERNAL:
- * it cannot be started, or failed; TIMEOUT. */
+ * with all that it has started in its group. Where SIGCHLD is ignored, as by the daemon, the kernel
+ * keeps no status, and a shell (sh) runs the program and notes it: 128 and more is a signal then,
+ * 127 a program that is not there.  The descriptors to keep are ARGS'; its output is not, since the
+ * error has its last line.  INTERNAL: it cannot be started, or failed; TIMEOUT. */
 bool proc_run_blocking(const struct proc_args *args, uint32_t timeout_ms, struct err *err);
 /* The same for a program that tells something: *RET_TEXT, which the caller frees, is what it
- * prints. It can print MAX_BYTES.  Where SIGCHLD is ignored nobody knows how it ended, so the
- * caller has to look whether the text is what such a program tells. */
+ * prints. It can print MAX_BYTES. */
 bool proc_run_output_blocking(const struct proc_args *args, uint32_t timeout_ms, size_t max_bytes,
 			      char **ret_text, struct err *err);
 /* The last line of TEXT, whose newlines at its end are cut off. */

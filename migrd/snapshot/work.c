@@ -14,7 +14,6 @@
  * larger that is; a revert that is killed begins anew. */
 #define CHANGE_TIMEOUT_MS (30u * 60000)
 #define INFO_BYTES_MAX    (256u << 10)
-#define WORDS_BYTES_MAX   4096
 
 /* With its driver, so that nothing is probed; a comma of the path is doubled (QemuOpts). */
 static char *options_of(const struct snapshot_image *image)
@@ -30,33 +29,15 @@ static char *options_of(const struct snapshot_image *image)
 	return strbuf_take(&text);
 }
 
-/* A qemu-img that is killed says nothing, as one that is done, and nobody has its status (the
- * daemon ignores SIGCHLD): so a shell says that all went well. */
-#define WORD "done"
-static const char say_if_done[] = "\"$@\" && echo done";
-
-/* ARGV begins with the shell's own words. */
-static bool run_argv(const char *const *argv, struct err *err)
-{
-	CLEANUP(free_charp) char *text = NULL;
-	const char *line;
-
-	if (!proc_run_output_blocking(&(struct proc_args){ .argv = argv }, CHANGE_TIMEOUT_MS,
-				      WORDS_BYTES_MAX, &text, err))
-		return false;
-	line = proc_last_line(text);
-	return strcmp(line, WORD) == 0 || err_set(err, ERR_INTERNAL, "'%s' says: %.400s", argv[4],
-						  *line ? line : "nothing, and was not done");
-}
-
 static bool run(const char *qemu_img, const struct snapshot_image *image, const char *option,
 		const char *value, struct err *err)
 {
 	CLEANUP(free_charp) char *options = options_of(image);
-	const char *const argv[] = { "sh",           "-c", say_if_done, "sh",  qemu_img, "snapshot",
-				     "--image-opts", "-q", option,      value, options,  NULL };
+	const char *const argv[] = { qemu_img, "snapshot", "--image-opts", "-q",
+				     option,   value,      options,        NULL };
 
-	return run_argv(argv, err) || err_wrap(err, "disk '%s'", image->disk);
+	return proc_run_blocking(&(struct proc_args){ .argv = argv }, CHANGE_TIMEOUT_MS, err) ||
+	       err_wrap(err, "disk '%s'", image->disk);
 }
 
 /* ---- look --------------------------------------------------------------------------------- */
@@ -146,13 +127,12 @@ static bool remove_bitmaps(const char *qemu_img, const struct snapshot_image *im
 	CLEANUP(free_charp) char *options = options_of(image);
 
 	for (size_t i = 0; i < image->bitmap_count; i++) {
-		const char *const argv[] = {
-			"sh",     "-c",       say_if_done,    "sh",    qemu_img,
-			"bitmap", "--remove", "--image-opts", options, image->bitmaps[i],
-			NULL
-		};
+		const char *const argv[] = { qemu_img,   "bitmap",
+					     "--remove", "--image-opts",
+					     options,    image->bitmaps[i],
+					     NULL };
 
-		if (!run_argv(argv, err))
+		if (!proc_run_blocking(&(struct proc_args){ .argv = argv }, CHANGE_TIMEOUT_MS, err))
 			return err_wrap(err, "bitmap '%.64s' of disk '%s'", image->bitmaps[i],
 					image->disk);
 	}

@@ -387,7 +387,7 @@ static bool run_output(const char *script, char **ret_text)
 {
 	const char *const argv[] = { "sh", "-c", script, NULL };
 
-	return proc_run_output_blocking(&(struct proc_args){ .argv = argv }, 5000, 1000, ret_text,
+	return proc_run_output_blocking(&(struct proc_args){ .argv = argv }, 20000, 1000, ret_text,
 					&err);
 }
 
@@ -402,14 +402,73 @@ START_TEST(program_that_tells_something_is_heard)
 }
 END_TEST
 
-/* How it ended is not known then; its words are. */
-START_TEST(program_that_tells_something_is_heard_without_its_status)
+/* The kernel keeps no status then: a shell tells it.  A program that was killed without a word was
+ * taken for one that is done. */
+START_TEST(status_of_a_program_is_known_where_sigchld_is_ignored)
 {
 	CLEANUP(free_charp) char *text = NULL;
 
 	signal(SIGCHLD, SIG_IGN);
-	ck_assert_msg(run_output("echo one; exit 3", &text), "%s", err.msg);
+	ck_assert_msg(run_output("echo one; exit 0", &text), "%s", err.msg);
 	ck_assert_str_eq(text, "one\n");
+	ck_assert_msg(run_sh("echo words; exit 0", 20000), "%s", err.msg);
+	ck_assert(!run_output("echo one; exit 3", &text));
+	ck_assert_str_eq(err.msg, "'sh' ended by status 3: one");
+	ck_assert(!run_sh("exit 3", 20000));
+	ck_assert_str_eq(err.msg, "'sh' ended by status 3: it said nothing");
+	ck_assert(!run_sh("kill -9 $$", 20000));
+	ck_assert_msg(strstr(err.msg, "'sh' ended by status 137: "), "%s", err.msg);
+}
+END_TEST
+
+/* With the shell itself, by one who ends all of its group. */
+START_TEST(program_that_is_killed_with_its_shell_has_failed)
+{
+	signal(SIGCHLD, SIG_IGN);
+	ck_assert(!run_sh("kill -9 0", 20000));
+	ck_assert_str_eq(err.msg, "'sh' was killed: it said nothing");
+	ck_assert(!run_sh("exec tail -f /dev/null", 50));
+	ck_assert_int_eq(err.code, ERR_TIMEOUT);
+	ck_assert(!run_sh("exec /nowhere/program", 20000));
+	ck_assert_msg(strstr(err.msg, "status 127"), "%s", err.msg);
+}
+END_TEST
+
+/* Success leaves the error alone, also of a program that has ended before it is looked at. */
+START_TEST(program_that_is_run_and_succeeds_sets_no_error)
+{
+	signal(SIGCHLD, SIG_IGN);
+	for (int i = 0; i < 20; i++) {
+		err = (struct err){ 0 };
+		ck_assert_msg(run_sh("exit 0", 20000), "%s", err.msg);
+		ck_assert(!err_is_set(&err));
+	}
+}
+END_TEST
+
+/* Descriptors that it is to have are there, by whichever way it is run. */
+START_TEST(program_that_is_run_keeps_its_descriptors)
+{
+	CLEANUP(free_charp) char *script = NULL;
+	const char *argv[] = { "sh", "-c", NULL, NULL };
+	struct proc_args args = { .argv = argv, .keep_fd_count = 1 };
+	int fds[2];
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	script = xasprintf("read word </proc/self/fd/%d; echo \"$word\"", fds[0]);
+	argv[2] = script;
+	args.keep_fds = fds;
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(free_charp) char *text = NULL;
+
+		signal(SIGCHLD, i ? SIG_IGN : SIG_DFL);
+		ck_assert_int_eq(write(fds[1], "heard\n", 6), 6);
+		ck_assert_msg(proc_run_output_blocking(&args, 20000, 1000, &text, &err), "%s",
+			      err.msg);
+		ck_assert_str_eq(text, "heard\n");
+	}
+	close(fds[0]);
+	close(fds[1]);
 }
 END_TEST
 
@@ -496,7 +555,10 @@ Suite *suite(void)
 	tcase_add_test(tc, program_that_is_run_and_hangs_is_killed);
 	tcase_add_test(tc, what_a_program_that_hangs_has_started_is_killed_with_it);
 	tcase_add_test(tc, program_that_tells_something_is_heard);
-	tcase_add_test(tc, program_that_tells_something_is_heard_without_its_status);
+	tcase_add_test(tc, status_of_a_program_is_known_where_sigchld_is_ignored);
+	tcase_add_test(tc, program_that_is_killed_with_its_shell_has_failed);
+	tcase_add_test(tc, program_that_is_run_and_succeeds_sets_no_error);
+	tcase_add_test(tc, program_that_is_run_keeps_its_descriptors);
 	tcase_add_test(tc, program_that_tells_too_much_is_cut);
 	tcase_add_test(tc, program_that_is_not_there_cannot_be_run);
 	return s;
