@@ -72,27 +72,55 @@ bool vnc_listen_port(uint16_t port, struct vnc_listen *ret, struct err *err)
 	return true;
 }
 
+#define IN_LIST_SIZE 33 /* 32 hexadecimal digits */
+
+/* Where the kernel lists sockets, and how it writes an address there.  A viewer that speaks IPv6
+ * only reaches this port by a mapped one (RFC 4291, 2.5.5.2). */
+static const struct {
+	const char *path, *prefix;
+} lists[] = {
+	{ "/proc/net/tcp", "" },
+	{ "/proc/net/tcp6", "0000000000000000FFFF0000" },
+};
+
+static bool is_it(const char *address, unsigned port, const char *prefix,
+		  const struct sockaddr_in *it)
+{
+	char text[IN_LIST_SIZE];
+
+	snprintf(text, sizeof(text), "%s%08X", prefix, it->sin_addr.s_addr);
+	return strcmp(address, text) == 0 && port == ntohs(it->sin_port);
+}
+
 /* The user who has the socket whose own address is THEIRS and whose other end is OURS; -1: nobody
  * that is known.  Of one that was closed the kernel tells the user 0, and no inode. */
-static long user_of(const struct sockaddr_in *theirs, const struct sockaddr_in *ours)
+static long user_in(size_t list, const struct sockaddr_in *theirs, const struct sockaddr_in *ours)
 {
-	FILE *file = fopen("/proc/net/tcp", "re");
-	unsigned local = 0, local_port = 0, remote = 0, remote_port = 0;
+	FILE *file = fopen(lists[list].path, "re");
+	char line[256], local[IN_LIST_SIZE], remote[IN_LIST_SIZE];
+	unsigned local_port = 0, remote_port = 0;
 	unsigned long inode = 0;
-	char line[256];
 	long uid = -1, ret = -1;
 
 	while (file && ret < 0 && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*d: %8X:%4X %8X:%4X %*2X %*8X:%*8X %*2X:%*8X %*8X %ld %*d %lu",
-			   &local, &local_port, &remote, &remote_port, &uid, &inode) == 6 &&
-		    inode != 0 && local == theirs->sin_addr.s_addr &&
-		    local_port == ntohs(theirs->sin_port) && remote == ours->sin_addr.s_addr &&
-		    remote_port == ntohs(ours->sin_port))
+		if (sscanf(line,
+			   "%*d: %32[0-9A-F]:%4X %32[0-9A-F]:%4X %*2X %*8X:%*8X %*2X:%*8X %*8X "
+			   "%ld %*d %lu",
+			   local, &local_port, remote, &remote_port, &uid, &inode) == 6 &&
+		    inode != 0 && is_it(local, local_port, lists[list].prefix, theirs) &&
+		    is_it(remote, remote_port, lists[list].prefix, ours))
 			ret = uid;
 	}
 	if (file)
 		fclose(file);
 	return ret;
+}
+
+static long user_of(const struct sockaddr_in *theirs, const struct sockaddr_in *ours)
+{
+	long uid = user_in(0, theirs, ours);
+
+	return uid >= 0 ? uid : user_in(1, theirs, ours);
 }
 
 static bool is_own(int fd)
