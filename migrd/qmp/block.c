@@ -106,6 +106,17 @@ const char *qmp_block_node(struct json_object *reply, const char *id)
 	return member_of(reply, id, "node-name");
 }
 
+uint64_t qmp_block_below_bytes(struct json_object *reply, const char *id)
+{
+	struct json_object *image =
+		json_get_obj(json_get_obj(find_device(reply, id), "inserted"), "image");
+	uint64_t sum = 0;
+
+	while ((image = json_get_obj(image, "backing-image")))
+		sum += bytes(image, "actual-size");
+	return sum;
+}
+
 const char *qmp_block_device(struct json_object *reply, const char *id)
 {
 	return json_get_str(find_device(reply, id), "qdev");

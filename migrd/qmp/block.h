@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/json.h"
 
@@ -42,6 +43,10 @@ bool qmp_job_get(struct json_object *reply, const char *id, struct qmp_job *ret)
 /* From a reply of query-block: the block node of the device ID (as in "/machine/peripheral/ID/virtio-backend"),
  * borrowed; NULL: there is no such device, or it has no image. */
 const char *qmp_block_node(struct json_object *reply, const char *id);
+
+/* What the files below the image of the device ID take, from the same reply; 0: there are none, or
+ * QEMU does not tell. */
+uint64_t qmp_block_below_bytes(struct json_object *reply, const char *id);
 
 /* The same for the path of what has the image, such as block_set_io_throttle wants it. */
 const char *qmp_block_device(struct json_object *reply, const char *id);

@@ -56,6 +56,7 @@ static bool find_node(struct json_object *blocks, struct vmbackup_disk *disk, st
 			       disk->id);
 	else
 		snprintf(disk->node, sizeof(disk->node), "%s", node);
+	disk->allocated_bytes = qmp_block_below_bytes(blocks, disk->id);
 	return true;
 }
 
@@ -195,7 +196,10 @@ bool vmbackup_look_at_nodes(struct json_object *nodes, struct vmbackup_detail *d
 			return err_wrap(err, "disk '%s'", disk->id);
 		disk->virtual_bytes = image.virtual_bytes;
 		disk->total_bytes = image.virtual_bytes;
-		disk->allocated_bytes = image.allocated_bytes;
+		/* That of the files below is there already. */
+		disk->allocated_bytes += image.allocated_bytes;
+		if (disk->allocated_bytes > disk->virtual_bytes)
+			disk->allocated_bytes = disk->virtual_bytes;
 		why = bitmap_refused(disk, &image);
 		disk->has_bitmap = !why;
 		if (why)

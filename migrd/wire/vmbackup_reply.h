@@ -21,7 +21,7 @@ struct vmbackup_disk {
 	/* Not in the description. */
 	char node[VMBACKUP_NODE_SIZE]; /* QEMU's, of the disk */
 	uint64_t done_bytes, total_bytes;
-	uint64_t allocated_bytes; /* of the disk's own image; not in the record */
+	uint64_t allocated_bytes; /* of its image and all below it; not in the record */
 };
 /* Of the record, and of the description, which has less. */
 extern const struct json_field vmbackup_disk_record_fields[], vmbackup_disk_file_fields[];

@@ -56,6 +56,43 @@ START_TEST(all_that_is_written_is_backed_up)
 }
 END_TEST
 
+#define IMAGE(allocated, more)                                               \
+	"{'format':'qcow2','virtual-size':1000448,'actual-size':" #allocated \
+	",'format-specific':{'type':'qcow2','data':{'compat':'1.1'}}" more "}"
+
+/* A full backup has what is in the files below an image too, but not more than the disk can hold.
+ */
+START_TEST(room_is_wanted_for_the_whole_chain)
+{
+	static const char blocks_text[] =
+		"[{'qdev':'/machine/peripheral/a/"
+		"virtio-backend','inserted':{'node-name':'n','image':" IMAGE(
+			1000,
+			",'backing-image':" IMAGE(200000,
+						  ",'backing-image':" IMAGE(30000, ""))) "}}]";
+	static const char full_text[] = "[{'qdev':'/machine/peripheral/a/"
+					"virtio-backend','inserted':{'node-name':'n','image'"
+					":" IMAGE(1000,
+						  ",'backing-image':" IMAGE(1000000, "")) "}}]";
+	static const char nodes_text[] = "[{'node-name':'n','image':" IMAGE(1000, "") "}]";
+	CLEANUP(json_putp) struct json_object *nodes = rig_parse(nodes_text);
+	static const struct {
+		const char *blocks;
+		uint64_t bytes;
+	} rows[] = { { blocks_text, 231000 }, { full_text, 1000448 } };
+
+	ck_assert(look(DISKS));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(json_putp) struct json_object *blocks = rig_parse(rows[i].blocks);
+
+		ck_assert_msg(vmbackup_look_at(def, wish, blocks, detail, &err), "%s", err.msg);
+		ck_assert_msg(vmbackup_look_at_nodes(nodes, detail, &err), "%s", err.msg);
+		ck_assert_uint_eq(detail->disk_count, 1);
+		ck_assert_uint_eq(detail->disks[0].allocated_bytes, rows[i].bytes);
+	}
+}
+END_TEST
+
 START_TEST(named_disks_are_backed_up)
 {
 	want("r");
@@ -87,6 +124,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, all_that_is_written_is_backed_up);
+	tcase_add_test(tcase, room_is_wanted_for_the_whole_chain);
 	tcase_add_test(tcase, named_disks_are_backed_up);
 	tcase_add_test(tcase, nothing_is_left_out_unsaid);
 	suite_add_tcase(suite, tcase);
