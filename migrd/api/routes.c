@@ -357,7 +357,7 @@ const struct http_route api_routes[] = {
 	  .reply = vm_reply_fields, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/backup", O, api_vm_backup,
 	  .summary = "Back its disks up while it runs", .body = vmbackup_request_fields,
-	  .reply = vmbackup_reply_fields, .status = 202 },
+	  .reply = vmbackup_reply_fields, .status = 202, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/{action}", O, api_vm_action,
 	  .summary = "stop, pause, reset or shutdown", .reply = vm_reply_fields,
 	  .other_reply = move_cancel_fields, .status = 202, .query = api_try_query },

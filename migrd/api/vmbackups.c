@@ -40,6 +40,8 @@ void api_vm_backup(struct http_request *req, void *data)
 		;
 	else if (!vmbackup_request_decode(http_body(req), wish, faults))
 		http_reply_faults(req, faults);
+	else if (api_is_dry_run(req))
+		vmbackups_try(api->vmbackups, vm, wish, api_on_tried, req);
 	else
 		vmbackups_begin(api->vmbackups, vm, wish, on_started, req);
 	free(wish);

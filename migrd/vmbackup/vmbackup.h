@@ -68,6 +68,9 @@ typedef void vmbackup_started_fn(void *data, const struct vmbackup *backup, cons
 /* CONFLICT: VM does not run, the directory cannot be used; NOT_FOUND: it has no such disk; BUSY. */
 void vmbackups_begin(struct vmbackups *backups, struct vm *vm, const struct vmbackup_request *wish,
 		     vmbackup_started_fn *started, void *data);
+/* Looks as vmbackups_begin() does, and begins nothing. */
+void vmbackups_try(struct vmbackups *backups, const struct vm *vm,
+		   const struct vmbackup_request *wish, vm_done_fn *tried, void *data);
 /* TOO_LATE: the backup is complete. */
 bool vmbackup_cancel(struct vmbackup *backup, struct err *err);
 

@@ -157,12 +157,15 @@ struct look {
 	bool ok;
 	struct err err;
 	vmbackup_started_fn *started;
+	vm_done_fn *tried; /* not NULL: only look */
 	void *data;
 };
 
 static void end_look(struct look *look, const struct err *err)
 {
-	if (err)
+	if (look->tried)
+		look->tried(look->data, err);
+	else if (err)
 		look->started(look->data, NULL, err);
 	free(look->dirs);
 	free(look);
@@ -256,14 +259,17 @@ static void on_looked(struct work *work)
 	struct vm *vm = vm_find_uuid(look->backups->env.vms, look->uuid);
 	struct err err;
 
-	if (check(look, vm, &err))
-		vm_enter(vm, VM_SYNC_JOB, VM_ENTRY_USUAL, on_entered, look);
-	else
+	if (!check(look, vm, &err))
 		end_look(look, &err);
+	else if (look->tried)
+		end_look(look, vm_may_enter(vm, VM_SYNC_JOB, &err) ? NULL : &err);
+	else
+		vm_enter(vm, VM_SYNC_JOB, VM_ENTRY_USUAL, on_entered, look);
 }
 
-void vmbackups_begin(struct vmbackups *backups, struct vm *vm, const struct vmbackup_request *wish,
-		     vmbackup_started_fn *started, void *data)
+static void look_at_target(struct vmbackups *backups, const struct vm *vm,
+			   const struct vmbackup_request *wish, vmbackup_started_fn *started,
+			   vm_done_fn *tried, void *data)
 {
 	struct look *look = xnew(struct look);
 
@@ -273,8 +279,21 @@ void vmbackups_begin(struct vmbackups *backups, struct vm *vm, const struct vmba
 		.wish = *wish,
 		.dirs = backups->env.dirs ? xstrdup(backups->env.dirs) : NULL,
 		.started = started,
+		.tried = tried,
 		.data = data,
 	};
 	snprintf(look->uuid, sizeof(look->uuid), "%s", vm_uuid(vm));
 	worker_submit(backups->worker, &look->work);
+}
+
+void vmbackups_begin(struct vmbackups *backups, struct vm *vm, const struct vmbackup_request *wish,
+		     vmbackup_started_fn *started, void *data)
+{
+	look_at_target(backups, vm, wish, started, NULL, data);
+}
+
+void vmbackups_try(struct vmbackups *backups, const struct vm *vm,
+		   const struct vmbackup_request *wish, vm_done_fn *tried, void *data)
+{
+	look_at_target(backups, vm, wish, NULL, tried, data);
 }

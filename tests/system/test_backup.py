@@ -27,8 +27,14 @@ class BackupCase(SystemTest):
         self.place = self.a.backups
 
     def begin(self, host=None, **options):
+        return self.ask(host, "backup", **options)["id"]
+
+    def ask(self, host, path, **options):
         target = {"type": "file", "directory": str(self.place)}
-        return (host or self.a).api.post("/v1/vms/g1/backup", {"target": target, **options})["id"]
+        return (host or self.a).api.post(f"/v1/vms/g1/{path}", {"target": target, **options})
+
+    def dry_run(self, **options):
+        self.assertFalse(self.ask(None, "backup?dry_run=true", **options))
 
     def job(self, job, host=None):
         return (host or self.a).api.get(f"/v1/backups/{job}")
@@ -98,6 +104,8 @@ class BackupTest(BackupCase):
         raw = Disk("raw", area=4, rate=16, data=2)
         two = Disk("two", format="qcow2", shared=True, area=2, rate=8)
         self.start(one, raw, two)
+        self.dry_run(mode="incremental", disks=["two"])
+        self.assertEqual((self.names(), self.a.api.get("/v1/backups")["items"]), ([], []))
         full = self.backup()
         self.assertEqual([(disk["id"], disk["mode"], disk["why_full"], disk["has_bitmap"])
                           for disk in full["disks"]],
@@ -198,7 +206,8 @@ class BackupTest(BackupCase):
         self.a.api.post("/v1/vms/g1/pause")
         self.a.api.post("/v1/vms/g1/resume")
         target = {"type": "file", "directory": str(self.place)}
-        for path, body in (("backup", {"target": target}), ("refresh", {}),
+        for path, body in (("backup", {"target": target}), ("backup?dry_run=true", {"target": target}),
+                           ("refresh", {}),
                            ("save", {"file": str(self.a.saved / "f")}),
                            ("devices", {"type": "disk", "id": "x", "path": str(self.place / "x"),
                                         "format": "raw"})):
@@ -278,22 +287,26 @@ class BackupTest(BackupCase):
     def test_what_is_refused(self):
         disk = Disk("one", mib=8, area=2, rate=4)
         self.start(disk)
-        refuse = self.assert_api_error
-        refuse(404, "not-found", self.begin, disks=["one", "two"])
-        refuse(400, "invalid", self.begin, mode="most")
+        def refuse(status, code, *asked, **options):
+            for ask in asked:
+                self.assert_api_error(status, code, ask, **options)
+
+        both = self.begin, self.dry_run
+        refuse(404, "not-found", *both, disks=["one", "two"])
+        refuse(400, "invalid", *both, mode="most")
         self.place = self.a.images
-        refuse(409, "conflict", self.begin)
+        refuse(409, "conflict", *both)
         self.place = self.a.backups / "none"
-        refuse(409, "conflict", self.begin)
+        refuse(409, "conflict", *both)
         self.place = self.a.backups
-        refuse(404, "not-found", self.a.api.get, "/v1/backups/none")
+        self.assert_api_error(404, "not-found", self.a.api.get, "/v1/backups/none")
         failed = self.wait_end(self.begin(mode="incremental", fallback="refuse"), "failed")
         self.assertIn("raw", failed["error"]["detail"])
         failed = self.wait_end(self.begin(quiesce="require"), "failed")
         self.assertIn("agent", failed["error"]["detail"])
         self.assertEqual(self.names(), [])
         self.stop_guest()
-        refuse(409, "conflict", self.begin)
+        refuse(409, "conflict", *both)
 
 
 class BackupMoveTest(BackupCase):
