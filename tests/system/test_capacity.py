@@ -25,7 +25,8 @@ class CapacityTest(SystemTest):
         guest = self.world.guest("g1", area=0, period=1000, memory_mib=64,
                                  placement={"group": "web", "requires": {"disk": "ssd"}})
         guest.create(self.b)
-        self.assertEqual(self.hosts()["b"]["figures"]["guests"], 0)
+        self.eventually("b has no guest that runs", lambda: (
+            self.hosts()["b"].get("figures") or {}).get("guests") == 0)
         self.b.api.post("/v1/vms/g1/start")
 
         def guests_of_b():
@@ -34,9 +35,10 @@ class CapacityTest(SystemTest):
         # What is heard first may be of the moment in which its QEMU started.
         self.eventually("b's guest is heard of, and may be moved",
                         lambda: [vm["movable"] for vm in guests_of_b()] == [True])
+        self.eventually("all are online", lambda: {
+            host["state"] for host in self.hosts().values()} == {"online"})
         found = self.hosts()
         self.assertEqual(list(found), ["a", "b", "c"])
-        self.assertEqual({host["state"] for host in found.values()}, {"online"})
         figures = found["b"]["figures"]
         self.assertEqual((figures["rack"], figures["labels"]),
                          ("r-b", {"zone": "b", "disk": "ssd"}))

@@ -35,8 +35,9 @@ class DisksTest(SystemTest):
         """Both hosts have the guest's images where it is, and nothing else but what was put aside."""
         ours = sorted(disk.path.name for disk in self.disks)
         for one in (self.a, self.b):
-            names = [name for name in self.names(one) if ".moved-to-" not in name]
-            self.assertEqual(names, ours if one is host else [], one)
+            self.eventually(f"images of {one}", lambda one=one: [
+                name for name in self.names(one) if ".moved-to-" not in name] == (
+                    ours if one is host else []))
 
     def begin(self, **options):
         return self.world.begin_move(self.guest, self.a, self.b, **options)["id"]
@@ -217,7 +218,7 @@ class DisksTest(SystemTest):
         occupied.write_text("somebody's", encoding="ascii")
         self.refused("2 reasons", str(occupied), "dirs")
         self.assertEqual(occupied.read_text(encoding="ascii"), "somebody's")
-        self.assertEqual(self.names(self.b), [occupied.name])
+        self.eventually("nothing else on b", lambda: self.names(self.b) == [occupied.name])
 
     def test_snapshots_are_told_and_not_lost(self):
         disk = Disk(format="qcow2", area=1, rate=4)

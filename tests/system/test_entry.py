@@ -88,7 +88,7 @@ class HungQemuTest(SystemTest):
             holder = self.monitor()["holder"]
             jobs = self.a.api.get("/v1/jobs")["items"]
             shown = self.a.migrctl("vm", "show", "g1").stdout
-            self.assertLess(time.monotonic() - began, 2)
+            self.assertLess(time.monotonic() - began, 4.5)     # the other waits for 5 s
             self.assertEqual((holder["kind"], holder["command"]), ("pause", "stop"))
             self.assertEqual([(job["id"], job["kind"], job["vm"], job["waiting"]) for job in jobs],
                              [(holder["id"], "pause", "g1", 1)])

@@ -39,8 +39,9 @@ class StoppedTest(SystemTest):
             self.eventually(f"no QEMU on {one}", lambda one=one: not one.qemus())
         ours = sorted(disk.path.name for disk in self.disks)
         for one in (host, other):
-            names = [name for name in self.names(one) if ".moved-to-" not in name]
-            self.assertEqual(names, ours if one is host else [], one)
+            self.eventually(f"images of {one}", lambda one=one: [
+                name for name in self.names(one) if ".moved-to-" not in name] == (
+                    ours if one is host else []))
 
     def assert_starts_on(self, host):
         """A life that begins anew finds the data on its disks right."""

@@ -11,7 +11,7 @@ import time
 from . import settings
 
 STILL_S = (0.05, 0.5)
-RUNS_S = (0.03, 0.25)
+RUNS_S = (0.1, 0.9)
 LATE_S = 0.5            # at most, before or after a request
 LATE_SHARE = 0.3        # of the requests: a test that polls would take too long otherwise
 
