@@ -5,6 +5,7 @@
 #define MIGRD_TESTS_LIB_HOOK_RIG_H
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 #include "tests/lib/http_rig.h"
 
 /* Long enough for a handshake on a busy machine. */
-#define HASTY_MS 1000
+#define HASTY_MS 2500
 
 static struct http_pki pki;
 static struct rig rig;

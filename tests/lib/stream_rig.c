@@ -51,6 +51,7 @@ static void on_status(void *data, const struct stream_status *status)
 	struct side *side = data;
 
 	side->status = *status;
+	side->is_reported = true;
 	loop_stop(loop);
 }
 
@@ -135,6 +136,21 @@ bool is_open(const struct side *side)
 bool has_ended(const struct side *side)
 {
 	return side->status.state >= STREAM_CHANNEL_CLOSED;
+}
+
+static bool is_reported(const struct side *side)
+{
+	return side->is_reported;
+}
+
+void settle(struct side *side)
+{
+	/* The first report may be one that was on its way. */
+	for (int i = 0; i < 2; i++) {
+		side->is_reported = false;
+		stream_refresh(side->stream);
+		MUST(run_until(is_reported, side, WAIT_MS));
+	}
 }
 
 /* dst: a connection was refused, and the channel waits for a better one. */

@@ -21,7 +21,7 @@ struct side {
 	struct stream *stream;
 	struct stream_config config;
 	struct proc_id id;
-	bool is_ready, is_refused, is_exited;
+	bool is_ready, is_refused, is_exited, is_reported;
 	struct err ready_err;
 	struct stream_status status; /* the last status that came */
 };
@@ -65,6 +65,8 @@ typedef bool condition(const struct side *side);
 /* Runs the loop until IS_TRUE(SIDE), for at most MS; returns whether it is true. */
 bool run_until(condition *is_true, const struct side *side, uint64_t ms);
 condition is_ready, is_exited, is_channel_ready, is_open, has_ended, never;
+/* Returns when the process of SIDE has done all that it was told before. */
+void settle(struct side *side);
 /* dst: a connection was refused, and the channel waits for a better one. */
 condition has_refused;
 

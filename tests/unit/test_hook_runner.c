@@ -57,14 +57,17 @@ START_TEST(program_that_hangs_is_ended_at_its_deadline_with_its_group)
 	struct hook_run run;
 	struct err err;
 
-	section("slow", "sleep 1000 & echo $! >pid; echo waits; wait", NULL, 1, false, false);
+	section("slow", "sleep 1000 & echo $! >pid; echo waits; wait", NULL, 4, false, false);
 	load();
 	ck_assert_int_eq(begin("slow", "1"), ERR_NONE);
 	run = await("1", HOOK_FAILED);
-	ck_assert_msg(strstr(run.reason, "timeout_s of 1 s") != NULL, "%s", run.reason);
+	ck_assert_msg(strstr(run.reason, "timeout_s of 4 s") != NULL, "%s", run.reason);
 	ck_assert_str_eq(run.words, "waits");
 	ck_assert(!run.has_exit);
 	pid = text_of("pid");
+	/* It was killed, and dies when it gets to it. */
+	for (int i = 0; i < 1000 && proc_identify((pid_t)strtol(pid, NULL, 10), &id, &err); i++)
+		poll(NULL, 0, 10);
 	ck_assert(!proc_identify((pid_t)strtol(pid, NULL, 10), &id, &err));
 }
 END_TEST

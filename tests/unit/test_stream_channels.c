@@ -285,7 +285,7 @@ START_TEST(channel_without_lease_flows_when_the_lease_is_over)
 	dst_ram = accept_qemu(qemu_listen_fd);
 	expect_bytes(dst_ram, "page");
 	stream_set_lease(src.stream, 0);
-	run_until(never, NULL, 50);
+	settle(&src);
 	send_bytes(src_ram, "held");
 	send_bytes(src_disk, "block");
 	expect_bytes(dst_disk, "block");
