@@ -20,6 +20,7 @@ from arena import set_up
 from evacuation_phases import EVACUATION_PHASES
 from evacuation_scene import EvacuationScene
 from lib import settings
+from lib.world import end_open_worlds
 from phases import PHASES
 from rows import GROUPS
 from scene import GO_ON_SECONDS, Scene
@@ -108,7 +109,9 @@ class Case:
             self.result["error"] = f"{type(error).__name__}: {error}"
             if not isinstance(error, AssertionError):
                 self.result["error"] += "\n" + "".join(traceback.format_tb(error.__traceback__, -4))
-        if scene:
+        if not scene:           # what it has begun must not be beside the next case
+            end_open_worlds()
+        else:
             scene.let_go()
             scene.thaw()
             faults = self.close(scene, directory)

@@ -156,10 +156,11 @@ class LastPass(Phase):
         monitor = s.monitor(s.a)
         s.begin(**self.limits)
         monitor.wait_event("MIGRATION_PASS")
+        receiver, = s.b.qemus()     # found before, as to look for it takes a while
         # QEMU may now leave all of it for the last pass: migrd had told it less.
         monitor.command("migrate-set-parameters", **{"downtime-limit": 20000})
         monitor.wait_event("STOP")
-        s.freeze(s.b.qemus()[0])
+        s.freeze(receiver)
 
     def release(self, s):
         s.lift_rate()
@@ -175,9 +176,10 @@ class ForcedByUser(LastPass):
         s.begin(bandwidth_bytes_per_s=8 << 20)
         monitor.wait_event("MIGRATION_PASS")
         s.wait("memory on its way", lambda: s.a.move_state(s.move_id)["progress"]["passes"])
+        receiver, = s.b.qemus()
         s.a.api.post(f"/v1/moves/{s.move_id}/finish", {"force": True})
         monitor.wait_event("STOP")
-        s.freeze(s.b.qemus()[0])
+        s.freeze(receiver)
 
 
 class LastPassUnseen(LastPass):
