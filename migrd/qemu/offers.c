@@ -34,10 +34,22 @@ static void add_parameter(void *data, const char *name)
 	add_name(features->parameters, &features->parameter_count, TRANSFER_NAMES_MAX, name);
 }
 
+/* Beside the parameters, since an older coordinator reads names only
+ * (transfer_features_compress()). */
+static void add_compression(void *data, const char *value)
+{
+	char name[TRANSFER_NAME_SIZE];
+
+	if ((size_t)snprintf(name, sizeof(name), "multifd-compression=%s", value) < sizeof(name))
+		add_parameter(data, name);
+}
+
 void offers_read_schema(struct json_object *answer, struct transfer_features *ret)
 {
 	ret->parameter_count = 0;
 	qmp_schema_each_argument(answer, "migrate-set-parameters", add_parameter, ret);
+	qmp_schema_each_value(answer, "migrate-set-parameters", "multifd-compression",
+			      add_compression, ret);
 	ret->has_schema = true;
 	ret->form.channels = qmp_schema_has(answer, "migrate", "channels") &&
 			     !qmp_schema_recommends(answer, "migrate", "uri");

@@ -74,3 +74,20 @@ void qmp_schema_each_argument(struct json_object *schema, const char *command, q
 			fn(data, name);
 	}
 }
+
+/* {"name": "408", "meta-type": "enum", "values": ["none", "zlib"], ...} */
+void qmp_schema_each_value(struct json_object *schema, const char *command, const char *argument,
+			   qmp_schema_fn *fn, void *data)
+{
+	const char *type = json_get_str(find_in(arguments_of(schema, command), argument), "type");
+	struct json_object *values = NULL;
+
+	if (type)
+		(void)json_object_object_get_ex(find_in(schema, type), "values", &values);
+	for (size_t i = 0; i < json_count(values); i++) {
+		struct json_object *value = json_object_array_get_idx(values, i);
+
+		if (json_object_is_type(value, json_type_string))
+			fn(data, json_object_get_string(value));
+	}
+}

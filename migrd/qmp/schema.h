@@ -20,5 +20,9 @@ bool qmp_schema_recommends(struct json_object *schema, const char *command, cons
 typedef void qmp_schema_fn(void *data, const char *name);
 void qmp_schema_each_argument(struct json_object *schema, const char *command, qmp_schema_fn *fn,
 			      void *data);
+/* The same for each value that an argument can have which is one of an enumeration; of another kind
+ * it has none.  `values' of SchemaInfoEnum. */
+void qmp_schema_each_value(struct json_object *schema, const char *command, const char *argument,
+			   qmp_schema_fn *fn, void *data);
 
 #endif

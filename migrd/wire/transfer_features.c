@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a host offers for transfers. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,6 +35,20 @@ bool transfer_features_have(const struct transfer_features *features, const char
 	       transfer_features_have_parameter(features, capability);
 }
 
+static bool has_compression(const struct transfer_features *features, const char *word)
+{
+	char name[TRANSFER_NAME_SIZE];
+
+	snprintf(name, sizeof(name), MULTIFD_COMPRESSION "=%s", word);
+	return transfer_features_have_parameter(features, name);
+}
+
+bool transfer_features_compress(const struct transfer_features *features, int compression)
+{
+	return !has_compression(features, transfer_compression_names[TRANSFER_COMPRESSION_NONE]) ||
+	       has_compression(features, transfer_compression_names[compression]);
+}
+
 bool transfer_capability_is_parameter(const struct transfer_features *features,
 				      const char *capability)
 {
@@ -49,7 +64,8 @@ const struct json_field transfer_features_fields[] = {
 	{ .key = "parameters",
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct transfer_features, parameters, parameter_count),
-	  .help = "Names of the migration parameters that this host's QEMU has." },
+	  .help = "Names of the migration parameters that this host's QEMU has, and as "
+		  "multifd-compression=NAME what it can compress with." },
 	{ .key = "connections",
 	  .type = JSON_UINT,
 	  JSON_MEMBER(struct transfer_features, connections),

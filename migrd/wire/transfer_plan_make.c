@@ -208,6 +208,19 @@ static struct transfer_parameter *plan_channels(const struct transfer_basis *bas
 	return channels;
 }
 
+static void check_compression(const struct transfer_basis *basis, struct strbuf *reasons)
+{
+	const int wanted = basis->wish->multifd.compression;
+	bool source_does = transfer_features_compress(basis->source, wanted);
+
+	if (!source_does || !transfer_features_compress(basis->destination, wanted))
+		add_reason(reasons,
+			   "the %s's QEMU was built without the compression '%s': ask for another, "
+			   "or for none",
+			   source_does ? "destination" : "source",
+			   transfer_compression_names[wanted]);
+}
+
 static void plan_multifd(const struct transfer_basis *basis, struct transfer_plan *plan,
 			 struct strbuf *reasons)
 {
@@ -218,6 +231,7 @@ static void plan_multifd(const struct transfer_basis *basis, struct transfer_pla
 
 	snprintf(compression->word, sizeof(compression->word), "%s",
 		 transfer_compression_names[basis->wish->multifd.compression]);
+	check_compression(basis, reasons);
 	if (wanted > most)
 		add_reason(reasons,
 			   "%llu connections of a channel are too many for the destination's "

@@ -15,6 +15,9 @@ extern const char *const transfer_compression_names[];
 bool transfer_capability_is_known(const char *name);
 /* FEATURES, which may be NULL, name the argument of migrate-set-parameters. */
 bool transfer_features_have_parameter(const struct transfer_features *features, const char *name);
+/* COMPRESSION is one that QEMU was built with: `multifd-compression=NAME' is among the names of
+ * parameters.  True also where no such name is, as of an older coordinator. */
+bool transfer_features_compress(const struct transfer_features *features, int compression);
 /* QEMU is told the capability as a parameter.  FEATURES may be NULL. */
 bool transfer_capability_is_parameter(const struct transfer_features *features,
 				      const char *capability);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/transfer_plan_priv.h"
 
 struct transfer_wish transfer_preferred(const struct policy *policy)
 {
@@ -88,6 +89,7 @@ static bool can_multifd(const struct transfer_basis *basis, const struct transfe
 			const struct transfer_wish *wish, struct transfer_left_out *left_out)
 {
 	static const char capability[] = "multifd";
+	bool source_does;
 
 	if (basis->wish->xbzrle)
 		return leave_out(left_out, capability,
@@ -96,6 +98,14 @@ static bool can_multifd(const struct transfer_basis *basis, const struct transfe
 				 "QEMU uses on one connection only");
 	if (!both_have(basis, capability, left_out))
 		return false;
+	source_does = transfer_features_compress(basis->source, preferred->multifd.compression);
+	if (!source_does ||
+	    !transfer_features_compress(basis->destination, preferred->multifd.compression))
+		return leave_out(left_out, capability,
+				 "the policy's wish is left out: the %s's QEMU was built without "
+				 "its compression, '%s'",
+				 source_does ? "destination" : "source",
+				 transfer_compression_names[preferred->multifd.compression]);
 	if (preferred->multifd.channels + 1 > basis->destination->connections)
 		return leave_out(left_out, capability,
 				 "the policy's wish is left out: so many connections are too many "

@@ -116,6 +116,28 @@ START_TEST(schema_of_today_is_spoken_to_as_today)
 }
 END_TEST
 
+/* By its values, since a distribution may build a QEMU without a library. */
+START_TEST(schema_tells_what_memory_is_compressed_with)
+{
+	CLEANUP(json_putp)
+	struct json_object *answer =
+		json_read_back("[" COMMAND("migrate-set-parameters", "3") "," OBJECT(
+			"3", "{\"name\":\"multifd-compression\",\"type\":\"4\"}") ",{\"name\":"
+										  "\"4\",\"meta-"
+										  "type\":\"enum\","
+										  "\"values\":["
+										  "\"none\",7,"
+										  "\"zlib\"]}]");
+	struct transfer_features features = { 0 };
+
+	offers_read_schema(answer, &features);
+	ck_assert_uint_eq(features.parameter_count, 3);
+	ck_assert_str_eq(features.parameters[0], "multifd-compression");
+	ck_assert_str_eq(features.parameters[1], "multifd-compression=none");
+	ck_assert_str_eq(features.parameters[2], "multifd-compression=zlib");
+}
+END_TEST
+
 START_TEST(schema_that_deprecates_a_form_is_spoken_to_in_the_other)
 {
 	CLEANUP(json_putp)
@@ -167,6 +189,7 @@ Suite *suite(void)
 	tcase_add_test(tc, cancel_keeps_the_images_since_10_0);
 	tcase_add_test(tc, names_beyond_the_limit_are_left_out);
 	tcase_add_test(tc, schema_of_today_is_spoken_to_as_today);
+	tcase_add_test(tc, schema_tells_what_memory_is_compressed_with);
 	tcase_add_test(tc, schema_that_deprecates_a_form_is_spoken_to_in_the_other);
 	tcase_add_test(tc, schema_knows_commands_and_arguments);
 	return s;

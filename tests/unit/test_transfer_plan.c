@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/transfer_plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -174,6 +175,30 @@ START_TEST(plan_over_several_connections)
 	transfer_plan_add_parameters(&plan, TRANSFER_DESTINATION, NULL, parameters);
 	ck_assert_str_eq(json_text(parameters, NULL),
 			 "{\"multifd-channels\":4,\"multifd-compression\":\"zstd\"}");
+}
+END_TEST
+
+START_TEST(plan_with_a_compression_that_a_qemu_was_built_without_is_refused)
+{
+	const struct transfer_wish wish = {
+		.has_multifd = true,
+		.multifd = { .channels = 4, .compression = TRANSFER_COMPRESSION_ZSTD },
+	};
+	struct transfer_features without = rich;
+	struct transfer_plan plan;
+	struct err err;
+
+	snprintf(without.parameters[without.parameter_count++], TRANSFER_NAME_SIZE,
+		 "multifd-compression=none");
+	ck_assert(!make(&wish, &without, &rich, &plan, &err));
+	ck_assert_msg(strstr(err.msg, "the source's QEMU was built without the compression 'zstd': "
+				      "ask for another, or for none"),
+		      "%s", err.msg);
+	ck_assert(!make(&wish, &rich, &without, &plan, &err));
+	ck_assert_msg(strstr(err.msg, "the destination's QEMU was built"), "%s", err.msg);
+	snprintf(without.parameters[without.parameter_count++], TRANSFER_NAME_SIZE,
+		 "multifd-compression=zstd");
+	ck_assert(make(&wish, &without, &without, &plan, &err));
 }
 END_TEST
 
@@ -678,6 +703,7 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_without_what_every_move_needs_is_refused);
 	tcase_add_test(tc, plan_with_one_that_does_not_say_is_the_basic_one);
 	tcase_add_test(tc, plan_over_several_connections);
+	tcase_add_test(tc, plan_with_a_compression_that_a_qemu_was_built_without_is_refused);
 	tcase_add_test(tc, plan_chooses_the_number_of_channels_by_the_smaller_host);
 	tcase_add_test(tc, plan_of_what_the_hosts_lack_names_every_reason);
 	tcase_add_test(tc, wish_that_excludes_itself_is_a_fault);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "wire/transfer_prefer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -74,6 +75,28 @@ START_TEST(what_both_can_is_done)
 	ck_assert_uint_eq(wish.multifd.channels, 4);
 	ck_assert_int_eq(wish.multifd.compression, TRANSFER_COMPRESSION_ZSTD);
 	ck_assert_int_eq(wish.postcopy.start, TRANSFER_POSTCOPY_MANUAL);
+}
+END_TEST
+
+/* It would refuse the parameter, and so each move under the policy.  One that names no compression,
+ * as a host of an older migrd, is asked for it. */
+START_TEST(compression_that_a_qemu_was_built_without_is_left_out)
+{
+	static const char *const names[] = { "multifd-compression=none", "multifd-compression=zlib",
+					     "multifd-compression=zstd" };
+	struct transfer_features features = rich;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		snprintf(features.parameters[features.parameter_count++], TRANSFER_NAME_SIZE, "%s",
+			 names[i]);
+	basis.destination = &features;
+	prefer(&all_of_it);
+	ck_assert_uint_eq(left_out.count, 0);
+	features.parameter_count--;
+	prefer(&all_of_it);
+	ck_assert(!wish.has_multifd);
+	ck_assert_str_eq(why_not("multifd"), "the policy's wish is left out: the destination's "
+					     "QEMU was built without its compression, 'zstd'");
 }
 END_TEST
 
@@ -205,6 +228,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(t, set_up, NULL);
 	tcase_add_test(t, what_both_can_is_done);
 	tcase_add_test(t, memory_in_a_file_is_not_fetched_unasked);
+	tcase_add_test(t, compression_that_a_qemu_was_built_without_is_left_out);
 	tcase_add_test(t, policy_that_only_observes_would_like_nothing);
 	tcase_add_test(t, what_one_lacks_is_left_out_and_the_plan_says_why);
 	tcase_add_test(t, destination_that_says_nothing_gets_the_plain_move);
