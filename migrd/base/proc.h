@@ -44,8 +44,6 @@ bool proc_run_blocking(const struct proc_args *args, uint32_t timeout_ms, struct
  * prints. It can print MAX_BYTES. */
 bool proc_run_output_blocking(const struct proc_args *args, uint32_t timeout_ms, size_t max_bytes,
 			      char **ret_text, struct err *err);
-/* The last line of TEXT, whose newlines at its end are cut off. */
-const char *proc_last_line(char *text);
 /* The id of a running process; NOT_FOUND if there is none.  Any other error, as when no descriptor
  * is free, says nothing about it. */
 bool proc_identify(pid_t pid, struct proc_id *ret_id, struct err *err);

@@ -32,7 +32,8 @@ static bool make_words(size_t max_bytes, int *ret_fd, struct err *err)
 	return true;
 }
 
-const char *proc_last_line(char *text)
+/* The last line of TEXT, whose newlines at its end are cut off. */
+static const char *last_line(char *text)
 {
 	size_t len = strlen(text);
 	const char *newline;
@@ -158,7 +159,7 @@ static bool judge(const char *program, int pidfd, int words, const struct teller
 	if (way == ENDED_BY_STATUS && number == 0)
 		return true;
 	read_words(words, text, WORDS_BYTES);
-	line = proc_last_line(text);
+	line = last_line(text);
 	if (!*line)
 		line = "it said nothing";
 	if (way == ENDED_UNKNOWN)
