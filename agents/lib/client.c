@@ -181,6 +181,11 @@ bool client_exchange_server_is_good(struct client_exchange *exchange)
 
 static volatile sig_atomic_t is_interrupted;
 
+void client_set_timeout(struct client *client, uint32_t timeout_ms)
+{
+	client->timeout_ms = timeout_ms;
+}
+
 void client_interrupt(void)
 {
 	is_interrupted = 1;
@@ -321,12 +326,18 @@ char *client_path(const char *prefix, const char *name, const char *suffix)
 	return xasprintf("%s%s%s", prefix, escaped, suffix);
 }
 
+static long timeout_of(const struct client *client, const struct client_request *request)
+{
+	return request->timeout_ms  ? (long)request->timeout_ms
+	       : client->timeout_ms ? (long)client->timeout_ms
+				    : (long)CALL_TIMEOUT_MS;
+}
+
 static void set_request(struct client_exchange *exchange, const struct client_request *request)
 {
 	CURL *curl = exchange->curl;
 
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
-			 request->timeout_ms ? (long)request->timeout_ms : (long)CALL_TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_of(exchange->client, request));
 	client_exchange_header(exchange, "Accept", "application/json");
 	if (request->idempotency_key)
 		client_exchange_header(exchange, "Idempotency-Key", request->idempotency_key);

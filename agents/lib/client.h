@@ -65,6 +65,8 @@ bool client_get(struct client *client, const char *path, struct json_object **re
 /* All pages of a list: {"items":[...]}.  QUERY is "" or "a=b&c=d". */
 bool client_list(struct client *client, const char *path, const char *query,
 		 struct json_object **ret_list, struct err *err);
+/* Of calls that have none of their own, as client_get() and client_list(). */
+void client_set_timeout(struct client *client, uint32_t timeout_ms);
 /* For a signal handler: the call under way ends with CANCELLED within a second. */
 void client_interrupt(void);
 /* The problem document of the last call, if it failed with one, else NULL; borrowed
@@ -89,6 +91,10 @@ struct client_stream *client_stream_open(struct client *client, const char *path
  * ended the stream. */
 enum client_wait client_stream_next(struct client_stream *stream, uint32_t timeout_ms,
 				    struct client_event *ret_event, struct err *err);
+/* From now on client_stream_next() returns, with SILENCE, as soon as one of FDS has something to
+ * read. */
+#define CLIENT_STREAM_WATCHED_MAX 4
+void client_stream_watch(struct client_stream *stream, const int *fds, size_t count);
 void client_stream_free(struct client_stream *stream);
 
 #endif

@@ -28,6 +28,7 @@ struct client {
 	char *address;    /* for messages */
 	char *connect_to; /* NULL: as the URL says */
 	char *ca_file, *cert_file, *key_file;
+	uint32_t timeout_ms; /* of calls that have none of their own; 0: the usual one */
 	struct faults *faults;
 	struct json_object *problem;
 	struct client_exchange exchange; /* for client_call(): keeps the connection */

@@ -27,6 +27,8 @@ struct client_stream {
 	bool is_events;             /* ... and it was what we asked for */
 	bool is_done;
 	CURLcode result;
+	struct curl_waitfd watched[CLIENT_STREAM_WATCHED_MAX];
+	unsigned watched_count;
 };
 
 static void event_free(struct queued_event *event)
@@ -173,7 +175,30 @@ static bool has_event(const struct client_stream *stream)
 	return stream->first != NULL;
 }
 
-/* Waits until READY, the end of the stream, or TIMEOUT_MS. */
+void client_stream_watch(struct client_stream *stream, const int *fds, size_t count)
+{
+	stream->watched_count = 0;
+	for (size_t i = 0; i < count && i < CLIENT_STREAM_WATCHED_MAX; i++)
+		stream->watched[stream->watched_count++] =
+			(struct curl_waitfd){ .fd = fds[i], .events = CURL_WAIT_POLLIN };
+}
+
+/* Waits for bytes or TIMEOUT_MS; true: one of the descriptors that are watched is readable. */
+static bool wait_once(struct client_stream *stream, uint64_t timeout_ms)
+{
+	bool is_readable = false;
+
+	for (unsigned i = 0; i < stream->watched_count; i++)
+		stream->watched[i].revents = 0;
+	curl_multi_poll(stream->multi, stream->watched, stream->watched_count, (int)timeout_ms,
+			NULL);
+	for (unsigned i = 0; i < stream->watched_count; i++)
+		is_readable |= stream->watched[i].revents != 0;
+	return is_readable;
+}
+
+/* Waits until READY, the end of the stream, TIMEOUT_MS, or something to read at a descriptor that
+ * is watched. */
 static bool wait_for(struct client_stream *stream, ready_fn *ready, uint32_t timeout_ms)
 {
 	uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
@@ -187,7 +212,8 @@ static bool wait_for(struct client_stream *stream, ready_fn *ready, uint32_t tim
 			return true;
 		if (stream->is_done || now >= deadline_ms)
 			return false;
-		curl_multi_poll(stream->multi, NULL, 0, (int)(deadline_ms - now), NULL);
+		if (wait_once(stream, deadline_ms - now))
+			return false;
 	}
 }
 

@@ -178,6 +178,13 @@ static bool show_cell(struct json_object *obj, const struct table_field *field,
 	return true;
 }
 
+const char *table_cell(struct json_object *obj, const struct table_field *field,
+		       char ret_text[TABLE_CELL_SIZE])
+{
+	show_cell(obj, field, ret_text);
+	return ret_text;
+}
+
 const char *table_text(struct json_object *obj, const char *path, char ret_text[TABLE_CELL_SIZE])
 {
 	struct table_field field = { "", path, TABLE_TEXT };

@@ -46,6 +46,10 @@ const char *table_text(struct json_object *obj, const char *path, char ret_text[
 /* The same, with room for a sentence or two. */
 const char *table_words(struct json_object *obj, const char *path, char ret_text[TABLE_WORDS_SIZE]);
 
+/* The member of FIELD as its kind shows it; "-": it is missing. */
+const char *table_cell(struct json_object *obj, const struct table_field *field,
+		       char ret_text[TABLE_CELL_SIZE]);
+
 /* {"items":[...]}: a line each, under a line of titles. */
 void table_print_list(FILE *out, struct json_object *list, const struct table_field *fields);
 /* The same of the array at PATH, after an empty line; nothing if that is empty or not there. */

@@ -1,268 +1,462 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the guests of a host use, as a page that is renewed. */
+/* The page of a terminal: hosts, moves and guests, live.  What it shows is migrctl/top.h. */
 #include "agents/migrctl/cmd_top.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "agents/lib/screen.h"
 #include "agents/migrctl/migrctl.h"
+#include "agents/migrctl/signals.h"
+#include "agents/migrctl/top.h"
+#include "agents/migrctl/vm_figures.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
-#define DELAY_S     2
-#define DELAY_MAX_S 3600
-#define ROUNDS_MAX  1000000
-
-static const char *const sorts[] = { "cpu", "memory", "disk", "net", "name", NULL };
+#define DELAY_S         2
+#define DELAY_MAX_S     3600
+#define REREAD_MIN_MS   500  /* at least so long between two looks that events ask for */
+#define CLOCK_MS        1000 /* the page is drawn so often at least: it shows the time */
+#define ANSWER_MS       5000
+#define CANCEL_MS       3000
+#define PAUSE_MIN_MS    100
+#define PAUSE_MAX_MS    3000
+#define EVENTS_A_TIME   100
+#define WIDTH_PLAIN     132u
+#define WIDTH_PLAIN_MIN 20
 
 struct top_values {
-	struct cli_number rounds, delay;
+	bool once;
+	struct cli_number delay;
 	const char *sort;
 };
 
-/* ---- a row: what an item says, summed up ---------------------------------------------------- */
-
-static const struct table_field fields[] = {
-	{ "NAME", "name", TABLE_TEXT },
-	{ "STATE", "state", TABLE_TEXT },
-	{ "CPU", "cpu.percent", TABLE_PERCENT },
-	{ "WAITS", "cpu.vcpu_wait_percent", TABLE_PERCENT },
-	{ "RESIDENT", "memory.resident_bytes", TABLE_BYTES },
-	{ "SWAP", "memory.swap_bytes", TABLE_BYTES },
-	{ "READ/S", "read.bytes_per_s", TABLE_BYTES },
-	{ "WRITE/S", "write.bytes_per_s", TABLE_BYTES },
-	{ "RX/S", "rx.bytes_per_s", TABLE_BYTES },
-	{ "TX/S", "tx.bytes_per_s", TABLE_BYTES },
-	{ NULL, NULL, TABLE_TEXT },
+struct page {
+	struct cli_call *call;
+	struct client *client;
+	struct client_stream *stream;
+	struct screen *screen;
+	struct top top;
+	uint64_t read_at_ms, delay_ms;
+	uint32_t pause_ms;
+	bool is_stale; /* an event has told of what is not on the page yet */
+	bool was_read;
 };
 
-static const struct table_field more[] = {
-	{ "MEMORY", "memory.size_bytes", TABLE_BYTES },
-	{ "BALLOON", "memory.balloon_bytes", TABLE_BYTES },
-	{ "HUGE", "memory.huge_bytes", TABLE_BYTES },
-	{ "READS/S", "read.ops_per_s", TABLE_NUMBER },
-	{ "READ MS", "read.latency_ms", TABLE_NUMBER },
-	{ "WRITES/S", "write.ops_per_s", TABLE_NUMBER },
-	{ "WRITE MS", "write.latency_ms", TABLE_NUMBER },
-	{ "WINDOW", "window_ms", TABLE_MS },
-	{ "NOTE", "shown_note", TABLE_TEXT },
-	{ NULL, NULL, TABLE_TEXT },
-};
-
-/* The sum of LIST's members KIND.KEY; false: none of them is known. */
-static bool sum(struct json_object *list, const char *kind, const char *key, double *ret)
+/* As much of it as there is room for. */
+static void say(char to[TOP_TEXT_SIZE], const char *before, const char *text)
 {
-	bool is_known = false;
-
-	*ret = 0;
-	for (size_t i = 0; i < json_count(list); i++) {
-		struct json_object *part = json_get_obj(json_object_array_get_idx(list, i), kind);
-		struct json_object *value = table_member(part, key);
-
-		if (!value)
-			continue;
-		is_known = true;
-		*ret += json_object_get_double(value);
-	}
-	return is_known;
+	snprintf(to, TOP_TEXT_SIZE, "%s%.*s", before, TOP_TEXT_SIZE - 1 - (int)strlen(before),
+		 text);
 }
 
-static void add_number(struct json_object *obj, const char *key, double value)
+static void page_fini(struct page *page)
 {
-	char text[40];
-
-	snprintf(text, sizeof(text), "%.1f", value);
-	json_object_object_add(obj, key, json_object_new_double_s(value, text));
+	screen_close(page->screen);
+	client_stream_free(page->stream);
+	top_fini(&page->top);
 }
 
-static void add_sum(struct json_object *row, struct json_object *list, const char *kind,
-		    const char *key)
-{
-	struct json_object *into = json_get_obj(row, kind);
-	double value;
+/* ---- reading ------------------------------------------------------------ */
 
-	if (!into) {
-		into = json_object_new_object();
-		json_object_object_add(row, kind, into);
-	}
-	if (sum(list, kind, key, &value))
-		add_number(into, key, value);
+static bool is_outage(const struct err *err)
+{
+	return err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT;
 }
 
-/* The mean over all drives, each request counted once. */
-static void add_latency(struct json_object *row, struct json_object *disks, const char *kind)
+static bool read_hosts(struct page *page, struct err *err)
 {
-	double ops = 0, weighted = 0;
-	bool is_known = false;
+	struct json_object *list = NULL;
 
-	for (size_t i = 0; i < json_count(disks); i++) {
-		struct json_object *io = json_get_obj(json_object_array_get_idx(disks, i), kind);
-		struct json_object *latency = table_member(io, "latency_ms");
-		double each = json_object_get_double(table_member(io, "ops_per_s"));
-
-		is_known |= latency != NULL;
-		ops += each;
-		weighted += each * json_object_get_double(latency);
-	}
-	if (is_known)
-		add_number(json_get_obj(row, kind), "latency_ms", ops > 0 ? weighted / ops : 0);
-}
-
-static void add_sums(struct json_object *row)
-{
-	struct json_object *disks = table_member(row, "disks"), *nics = table_member(row, "nics");
-	struct json_object *note = table_member(row, "note");
-	static const char *const ways[] = { "read", "write" };
-
-	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-		add_sum(row, disks, ways[i], "bytes_per_s");
-		add_sum(row, disks, ways[i], "ops_per_s");
-		add_latency(row, disks, ways[i]);
-	}
-	add_sum(row, nics, "rx", "bytes_per_s");
-	add_sum(row, nics, "tx", "bytes_per_s");
-	if (!note)
-		note = table_member(row, "disks_note");
-	json_object_object_add(row, "shown_note", json_object_get(note));
-}
-
-/* ---- the order ------------------------------------------------------- */
-
-static const struct {
-	const char *sort, *first, *second; /* members, of which the sum counts */
-} keys[] = {
-	{ "cpu", "cpu.percent", "" },
-	{ "memory", "memory.resident_bytes", "" },
-	{ "disk", "read.bytes_per_s", "write.bytes_per_s" },
-	{ "net", "rx.bytes_per_s", "tx.bytes_per_s" },
-};
-
-static double number(struct json_object *row, const char *path)
-{
-	return *path ? json_object_get_double(table_member(row, path)) : 0;
-}
-
-struct place {
-	double weight;
-	struct json_object *row; /* borrowed */
-	size_t at;               /* in the list, which is in the order of names */
-};
-
-static int compare(const void *a, const void *b)
-{
-	const struct place *left = a, *right = b;
-
-	if (left->weight < right->weight)
-		return 1;
-	if (left->weight > right->weight)
-		return -1;
-	return left->at < right->at ? -1 : 1;
-}
-
-static double weight_of(struct json_object *row, const char *sort)
-{
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (strcmp(keys[i].sort, sort) == 0)
-			return number(row, keys[i].first) + number(row, keys[i].second);
-	return 0; /* by name */
-}
-
-/* {"items": the same, the one that uses most first}; the caller puts it. */
-static struct json_object *sorted(struct json_object *list, const char *sort)
-{
-	struct json_object *items = table_member(list, "items"), *ret = json_object_new_object();
-	struct json_object *array = json_object_new_array();
-	size_t count = json_count(items);
-	CLEANUP(free_charp) char *memory = xcalloc(count ? count : 1, sizeof(struct place));
-	struct place *places = (struct place *)(void *)memory;
-
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *row = json_object_array_get_idx(items, i);
-
-		places[i] = (struct place){ weight_of(row, sort), row, i };
-	}
-	qsort(places, count, sizeof(*places), compare);
-	for (size_t i = 0; i < count; i++)
-		json_object_array_add(array, json_object_get(places[i].row));
-	json_object_object_add(ret, "items", array);
-	return ret;
-}
-
-/* ---- rounds ---------------------------------------------------------- */
-
-static bool get(struct cli_call *call, struct client *client, struct json_object **ret,
-		struct err *err)
-{
-	CLEANUP(free_charp)
-	char *path = call->word_count ? client_path("/v1/vms/", call->words[0], "/stats") : NULL;
-	struct json_object *one = NULL, *items;
-
-	if (!path)
-		return client_list(client, "/v1/stats", "", ret, err);
-	if (!client_get(client, path, &one, err))
+	if (!client_list(page->client, "/v1/capacity", "", &list, err))
 		return false;
-	items = json_object_new_array();
-	json_object_array_add(items, one);
-	*ret = json_object_new_object();
-	json_object_object_add(*ret, "items", items);
+	top_take_hosts(&page->top, list);
 	return true;
 }
 
-static void print(struct cli_call *call, struct json_object *list, const char *sort, bool is_screen)
+static bool read_vms(struct page *page, struct err *err)
 {
-	CLEANUP(json_putp) struct json_object *rows = NULL;
-	struct json_object *items = table_member(list, "items");
+	struct json_object *list = NULL;
 
-	if (migrctl_wants_json(call)) {
-		migrctl_print_data(call, list);
-		return;
-	}
-	for (size_t i = 0; i < json_count(items); i++)
-		add_sums(json_object_array_get_idx(items, i));
-	rows = sorted(list, sort);
-	if (is_screen)
-		printf("\033[H\033[J"); /* ECMA-48: CUP to the first place, then ED */
-	migrctl_print_wide(call, rows, fields, more);
-	fflush(stdout);
+	if (!client_list(page->client, "/v1/stats", "", &list, err))
+		return false;
+	top_take_vms(&page->top, list);
+	return true;
 }
 
-/* Rates need two looks, so the first is not shown. */
+static bool read_moves(struct page *page, struct err *err)
+{
+	struct json_object *list = NULL;
+
+	if (!client_list(page->client, "/v1/moves", "state=active", &list, err))
+		return false;
+	top_take_moves(&page->top, list);
+	return true;
+}
+
+static bool read_evacuation(struct page *page, struct err *err)
+{
+	CLEANUP(json_putp) struct json_object *list = NULL;
+	CLEANUP(free_charp) char *path = NULL;
+	struct json_object *items, *evacuation = NULL;
+	const char *id;
+
+	if (!client_list(page->client, "/v1/evacuations", "state=active", &list, err))
+		return false;
+	items = table_member(list, "items");
+	id = json_count(items) ? json_get_str(json_object_array_get_idx(items, 0), "id") : NULL;
+	if (id) {
+		path = client_path("/v1/evacuations/", id, "");
+		if (!client_get(page->client, path, &evacuation, err))
+			return false;
+	}
+	top_take_evacuation(&page->top, evacuation);
+	return true;
+}
+
+/* One that has ended is in no list any more. */
+static bool read_opened(struct page *page, struct err *err)
+{
+	CLEANUP(free_charp) char *path = NULL;
+	struct json_object *move = NULL;
+
+	if (!page->top.opened[0])
+		return true;
+	path = client_path("/v1/moves/", page->top.opened, "");
+	if (!client_get(page->client, path, &move, err))
+		return false;
+	top_take_move(&page->top, move);
+	return true;
+}
+
+static bool read_host(struct page *page, struct err *err)
+{
+	struct json_object *host = NULL;
+
+	if (!client_get(page->client, "/v1/host", &host, err))
+		return false;
+	top_take_host(&page->top, host);
+	return true;
+}
+
+/* A part that is refused is left as it was, and the page says so; false: the daemon is not there,
+ * or nothing could be read yet. */
+static bool read_all(struct page *page, struct err *err)
+{
+	static bool (*const parts[])(struct page *, struct err *) = {
+		read_host, read_hosts, read_vms, read_evacuation, read_moves, read_opened,
+	};
+
+	page->top.unheard[0] = '\0';
+	page->top.now_ms = clock_wall_ms();
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		struct err failure = { 0 };
+
+		if (parts[i](page, &failure))
+			continue;
+		if (!page->was_read || is_outage(&failure) || failure.code == ERR_CANCELLED) {
+			*err = failure;
+			return false;
+		}
+		say(page->top.unheard, "", failure.msg);
+	}
+	page->was_read = true;
+	page->is_stale = false;
+	page->read_at_ms = clock_monotonic_ms();
+	return true;
+}
+
+/* ---- events ------------------------------------------------------------- */
+
+/* The move in an event; NULL: it does not tell of one. */
+static struct json_object *move_of_event(const char *data)
+{
+	struct faults *faults = faults_new();
+	CLEANUP(json_putp)
+	struct json_object *event = json_parse(data, strlen(data), &json_limits_default, faults);
+	struct json_object *inner = table_member(event, "move");
+
+	faults_free(faults);
+	return json_object_get(json_object_is_type(inner, json_type_object) ? inner : event);
+}
+
+static void take_event(struct page *page, const struct client_event *event)
+{
+	static const char *const changing[] = { "vm",          "evacuation", "cordon",
+						"maintenance", "hold",       "gap" };
+
+	if (strcmp(event->type, "move") == 0)
+		top_take_move(&page->top, move_of_event(event->data));
+	for (size_t i = 0; i < ARRAY_LEN(changing); i++)
+		page->is_stale |= strcmp(event->type, changing[i]) == 0;
+}
+
+/* What was lost is tried again until the user has enough.  False: it is no outage. */
+static bool lost(struct page *page, const struct err *err)
+{
+	client_stream_free(page->stream);
+	page->stream = NULL;
+	if (!is_outage(err))
+		return err->code == ERR_CANCELLED;
+	if (!page->top.lost_ms)
+		page->top.lost_ms = clock_wall_ms();
+	say(page->top.trouble, "", err->msg);
+	return true;
+}
+
+/* Events first, so that none is missed between them and the state. */
+static bool connect_to(struct page *page, struct err *err)
+{
+	const int fds[] = { STDIN_FILENO, screen_wake_fd(page->screen) };
+
+	page->stream = client_stream_open(page->client, "/v1/events", NULL, err);
+	if (!page->stream || !read_all(page, err))
+		return false;
+	client_stream_watch(page->stream, fds, ARRAY_LEN(fds));
+	page->top.lost_ms = 0;
+	page->pause_ms = PAUSE_MIN_MS;
+	return true;
+}
+
+static uint32_t time_to_wait(const struct page *page)
+{
+	uint64_t since_ms = clock_monotonic_ms() - page->read_at_ms;
+	uint64_t at_ms = page->is_stale ? REREAD_MIN_MS : page->delay_ms;
+	uint64_t left_ms = since_ms < at_ms ? at_ms - since_ms : 0;
+
+	return (uint32_t)(left_ms < CLOCK_MS ? left_ms : CLOCK_MS);
+}
+
+static bool take_events(struct page *page, struct err *err)
+{
+	uint32_t wait_ms = time_to_wait(page);
+
+	for (unsigned n = 0; n < EVENTS_A_TIME; n++) {
+		struct client_event event;
+
+		switch (client_stream_next(page->stream, wait_ms, &event, err)) {
+		case CLIENT_EVENT:
+			take_event(page, &event);
+			break;
+		case CLIENT_SILENCE:
+			return true;
+		case CLIENT_BROKEN:
+			return lost(page, err);
+		}
+		wait_ms = 0;
+	}
+	return true;
+}
+
+static bool wait_and_connect(struct page *page, struct err *err)
+{
+	struct pollfd fds[] = {
+		{ STDIN_FILENO, POLLIN, 0 },
+		{ screen_wake_fd(page->screen), POLLIN, 0 },
+	};
+
+	if (poll(fds, ARRAY_LEN(fds), (int)page->pause_ms) != 0)
+		return true; /* a key or a signal comes first */
+	page->pause_ms = page->pause_ms * 2 < PAUSE_MAX_MS ? page->pause_ms * 2 : PAUSE_MAX_MS;
+	return connect_to(page, err) || lost(page, err);
+}
+
+/* One round of waiting; false: *err is final. */
+static bool listen_once(struct page *page, struct err *err)
+{
+	if (!page->stream)
+		return wait_and_connect(page, err);
+	if (!take_events(page, err))
+		return false;
+	if (!page->stream || time_to_wait(page) > 0)
+		return true;
+	return read_all(page, err) || lost(page, err);
+}
+
+/* ---- keys --------------------------------------------------------------- */
+
+static void cancel(struct page *page)
+{
+	struct top *top = &page->top;
+	CLEANUP(free_charp) char *path = client_path("/v1/moves/", top->asked, "/cancel");
+	const struct client_request request = { .method = "POST",
+						.path = path,
+						.timeout_ms = CANCEL_MS };
+	CLEANUP(json_putp) struct json_object *reply = NULL;
+	struct err err = { 0 };
+
+	top->asked[0] = '\0';
+	/* Its end may take longer, and comes as an event. */
+	if (client_call(page->client, &request, &reply, &err) || err.code == ERR_TIMEOUT)
+		say(top->note, "", "the cancel was asked for");
+	else
+		say(top->note, "not cancelled: ", err.msg);
+	page->is_stale = true;
+}
+
+static void read_for_key(struct page *page, bool (*part)(struct page *, struct err *))
+{
+	struct err err = { 0 };
+
+	if (!part(page, &err))
+		say(page->top.note, "", err.msg);
+}
+
+/* False: the user has enough. */
+static bool take_keys(struct page *page)
+{
+	int key;
+
+	while ((key = screen_key(page->screen)) != SCREEN_NONE) {
+		switch (top_key(&page->top, key)) {
+		case TOP_STAY:
+			break;
+		case TOP_QUIT:
+			return false;
+		case TOP_REDRAW:
+			screen_redraw(page->screen);
+			page->is_stale = true;
+			break;
+		case TOP_OPEN:
+			read_for_key(page, read_opened);
+			break;
+		case TOP_CANCEL:
+			cancel(page);
+			break;
+		}
+	}
+	return true;
+}
+
+/* ---- the page ----------------------------------------------------------- */
+
+static void draw(struct page *page)
+{
+	struct frame frame;
+	unsigned width, height;
+
+	page->top.now_ms = clock_wall_ms();
+	screen_size(page->screen, &width, &height);
+	frame_init(&frame, width, height ? height : 1);
+	top_page(&page->top, &frame);
+	screen_show(page->screen, &frame);
+	frame_fini(&frame);
+}
+
+static bool run_page(struct page *page, struct err *err)
+{
+	int signo = 0;
+
+	/* What is wrong from the start is said without a page. */
+	if (!read_all(page, err))
+		return false;
+	page->screen = screen_open(err);
+	if (!page->screen)
+		return false;
+	if (!connect_to(page, err) && !lost(page, err))
+		return false;
+	do {
+		draw(page);
+		if (!listen_once(page, err))
+			return false;
+		signo = screen_signal(page->screen);
+	} while (!signo && take_keys(page));
+	screen_close(page->screen);
+	page->screen = NULL;
+	if (signo)
+		signals_end_by(signo);
+	return true;
+}
+
+/* ---- once --------------------------------------------------------------- */
+
+static unsigned plain_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	long width = columns ? strtol(columns, NULL, 10) : 0;
+
+	return width >= WIDTH_PLAIN_MIN && width <= FRAME_WIDTH_MAX ? (unsigned)width : WIDTH_PLAIN;
+}
+
+static void print_data(struct page *page)
+{
+	CLEANUP(json_putp) struct json_object *all = json_object_new_object();
+	struct json_object *moves = json_object_new_array();
+
+	for (size_t i = 0; i < page->top.move_count; i++)
+		json_object_array_add(moves, json_object_get(page->top.moves[i].move));
+	json_object_object_add(all, "hosts",
+			       json_object_get(table_member(page->top.hosts, "items")));
+	json_object_object_add(all, "vms", json_object_get(table_member(page->top.vms, "items")));
+	json_object_object_add(all, "moves", moves);
+	json_object_object_add(all, "evacuation", json_object_get(page->top.evacuation));
+	migrctl_print_data(page->call, all);
+}
+
+/* Rates are over the time between two looks. */
+static bool run_once(struct page *page, struct err *err)
+{
+	CLEANUP(strbuf_fini) struct strbuf text = STRBUF_INIT;
+	struct frame frame;
+
+	if (!read_vms(page, err))
+		return false;
+	poll(NULL, 0, (int)page->delay_ms);
+	if (!read_all(page, err))
+		return false;
+	if (migrctl_wants_json(page->call)) {
+		print_data(page);
+		return true;
+	}
+	frame_init(&frame, plain_width(), FRAME_NO_LIMIT);
+	top_page(&page->top, &frame);
+	frame_text(&frame, &text);
+	frame_fini(&frame);
+	fputs(strbuf_str(&text), stdout);
+	return true;
+}
+
+static size_t sort_of(const char *name)
+{
+	for (size_t i = 0; name && vm_figures_sorts[i]; i++)
+		if (strcmp(vm_figures_sorts[i], name) == 0)
+			return i;
+	return 0;
+}
+
 static bool run_top(struct cli_call *call, struct err *err)
 {
 	const struct top_values *values = call->values;
 	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
-	const char *sort = values->sort ? values->sort : sorts[0];
-	bool is_screen = isatty(STDOUT_FILENO) && !migrctl_wants_json(call);
-	uint64_t rounds = values->rounds.is_set ? values->rounds.value : is_screen ? UINT64_MAX : 1;
-	int delay_ms = (int)(values->delay.is_set ? values->delay.value : DELAY_S) * 1000;
+	CLEANUP(page_fini)
+	struct page page = {
+		.call = call,
+		.client = client,
+		.delay_ms = (values->delay.is_set ? values->delay.value : DELAY_S) * 1000,
+		.pause_ms = PAUSE_MIN_MS,
+	};
+	bool is_page = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 
 	if (!client)
 		return false;
-	for (uint64_t round = 0; round <= rounds; round++) {
-		CLEANUP(json_putp) struct json_object *list = NULL;
-
-		if (!get(call, client, &list, err))
-			return false;
-		if (round > 0)
-			print(call, list, sort, is_screen && rounds > 1);
-		if (round < rounds)
-			poll(NULL, 0, delay_ms);
-	}
-	return true;
+	client_set_timeout(client, ANSWER_MS);
+	top_init(&page.top);
+	page.top.sort = sort_of(values->sort);
+	if (values->once || !is_page || migrctl_wants_json(call))
+		return run_once(&page, err);
+	return run_page(&page, err);
 }
 
 #define VALUE(member) .offset = offsetof(struct top_values, member)
 
 static const struct cli_option options[] = {
 	{
-		.name = "count",
-		.letter = 'n',
-		.type = CLI_COUNT,
-		VALUE(rounds),
-		.min = 1,
-		.max = ROUNDS_MAX,
-		.arg = "N",
-		.help = "show them so often (default: on a terminal until Ctrl-C, else once)",
+		.name = "once",
+		.type = CLI_FLAG,
+		VALUE(once),
+		.help = "print it as text, and end; so it is too where the output is no terminal",
 	},
 	{
 		.name = "delay",
@@ -272,31 +466,28 @@ static const struct cli_option options[] = {
 		.min = 1,
 		.max = DELAY_MAX_S,
 		.arg = "SECONDS",
-		.help = "time between two looks, over which rates are (default: 2)",
+		.help = "time between two looks at what no event tells (default: 2)",
 	},
 	{
 		.name = "sort",
 		.letter = 's',
 		.type = CLI_CHOICE,
 		VALUE(sort),
-		.choices = sorts,
+		.choices = vm_figures_sorts,
 		.arg = "KEY",
-		.help = "who uses most of it comes first: cpu, memory, disk or net; or by name "
-			"(default: cpu)",
+		.help = "which VMs come first, as of `vm top' (default: cpu)",
 	},
 	{ .name = NULL },
 };
 
-const struct cli_command cmd_vm_top = {
-	.noun = "vm",
-	.verb = "top",
-	.args = "[VM]",
-	.min_args = 0,
-	.max_args = 1,
+const struct cli_command cmd_top = {
+	.noun = "top",
 	.options = options,
 	.values_size = sizeof(struct top_values),
-	.summary = "what guests use of CPU, memory, disks and network",
-	.details = "100 % of CPU is one CPU of the host. WAITS: how much of the time its vCPUs\n"
-		   "wanted to run and had no CPU. Rates are over the time between two looks.\n",
+	.summary = "hosts, moves and guests on one page, live",
+	.details =
+		"Keys: Tab goes to the next part, arrows to a row, Enter opens a move, c cancels\n"
+		"it and asks before, / shows only names with a text, s changes the order of the\n"
+		"VMs, r reads all anew, q or Esc goes back, q ends.\n",
 	.run = run_top,
 };

@@ -4,6 +4,6 @@
 
 #include "agents/lib/cli.h"
 
-extern const struct cli_command cmd_vm_top;
+extern const struct cli_command cmd_top;
 
 #endif

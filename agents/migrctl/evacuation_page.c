@@ -206,21 +206,33 @@ static void put(struct json_object *made, const char *key, const struct strbuf *
 		json_add_str(made, key, strbuf_str(text));
 }
 
+void evacuation_page_answers(struct json_object *evacuation, int64_t now_ms,
+			     struct evacuation_answers *ret_answers)
+{
+	*ret_answers = (struct evacuation_answers){ STRBUF_INIT, STRBUF_INIT, STRBUF_INIT };
+	if (table_member(evacuation, "counts"))
+		add_left(evacuation, &ret_answers->left);
+	add_blocked(evacuation, &ret_answers->blocked);
+	add_ends(evacuation, now_ms, &ret_answers->ends);
+}
+
+void evacuation_answers_fini(struct evacuation_answers *answers)
+{
+	strbuf_fini(&answers->left);
+	strbuf_fini(&answers->blocked);
+	strbuf_fini(&answers->ends);
+}
+
 /* Adds to EVACUATION what is made of its other members. */
 static void make_members(struct json_object *evacuation, int64_t now_ms)
 {
-	CLEANUP(strbuf_fini) struct strbuf left = STRBUF_INIT;
-	CLEANUP(strbuf_fini) struct strbuf blocked = STRBUF_INIT;
-	CLEANUP(strbuf_fini) struct strbuf ends = STRBUF_INIT;
+	CLEANUP(evacuation_answers_fini) struct evacuation_answers answers;
 	struct json_object *made = json_object_new_object();
 
-	if (table_member(evacuation, "counts"))
-		add_left(evacuation, &left);
-	add_blocked(evacuation, &blocked);
-	add_ends(evacuation, now_ms, &ends);
-	put(made, "left", &left);
-	put(made, "blocked", &blocked);
-	put(made, "ends", &ends);
+	evacuation_page_answers(evacuation, now_ms, &answers);
+	put(made, "left", &answers.left);
+	put(made, "blocked", &answers.blocked);
+	put(made, "ends", &answers.ends);
 	json_object_object_add(evacuation, MADE, made);
 }
 

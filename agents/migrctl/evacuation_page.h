@@ -23,4 +23,12 @@ void evacuation_page_print_plan(FILE *out, struct json_object *evacuation);
 /* Adds the first three answers in one line, without its end. */
 void evacuation_page_line(struct json_object *evacuation, int64_t now_ms, struct strbuf *line);
 
+/* The first three answers; empty: there is nothing to say. Needs evacuation_answers_fini(). */
+struct evacuation_answers {
+	struct strbuf left, blocked, ends;
+};
+void evacuation_page_answers(struct json_object *evacuation, int64_t now_ms,
+			     struct evacuation_answers *ret_answers);
+void evacuation_answers_fini(struct evacuation_answers *answers);
+
 #endif

@@ -31,6 +31,7 @@
 #include "agents/migrctl/cmd_snapshot.h"
 #include "agents/migrctl/cmd_top.h"
 #include "agents/migrctl/cmd_vm.h"
+#include "agents/migrctl/cmd_vm_top.h"
 #include "agents/migrctl/cmd_vmbackup.h"
 #include "agents/migrctl/cmd_vnc.h"
 #include "agents/migrctl/cmd_wait.h"
@@ -212,6 +213,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_hold_show,
 	&cmd_hold_renew,
 	&cmd_hold_remove,
+	&cmd_top,
 	&cmd_job_list,
 	&cmd_wait,
 	&cmd_events,

@@ -145,16 +145,21 @@ void move_page_print_fields(FILE *out, struct json_object *move, const struct ta
 		fprintf(out, "\n%s\n", words);
 }
 
+void move_page_print(FILE *out, struct json_object *move)
+{
+	move_page_print_fields(out, move, move_show_fields);
+	table_print_rows(out, move, "progress.disks", disk_fields);
+	table_print_rows(out, move, "measured.nics", nic_fields);
+	table_print_rows(out, move, "notices", notice_fields);
+}
+
 void move_page_show(const struct cli_call *call, struct json_object *move)
 {
 	if (migrctl_wants_json(call)) {
 		migrctl_print_data(call, move);
 		return;
 	}
-	move_page_print_fields(stdout, move, move_show_fields);
-	table_print_rows(stdout, move, "progress.disks", disk_fields);
-	table_print_rows(stdout, move, "measured.nics", nic_fields);
-	table_print_rows(stdout, move, "notices", notice_fields);
+	move_page_print(stdout, move);
 }
 
 void move_page_print_times(FILE *out, struct json_object *move)

@@ -14,6 +14,8 @@
 /* Prints MOVE, or its JSON if CALL asks for that: what holds of it now, why it took so long, its
  * disks, NICs and parties.  What means something only until the end, or is nothing, is left out. */
 void move_page_show(const struct cli_call *call, struct json_object *move);
+/* The page alone. */
+void move_page_print(FILE *out, struct json_object *move);
 /* Only FIELDS of it, and why it took so long. */
 void move_page_print_fields(FILE *out, struct json_object *move, const struct table_field *fields);
 /* How long each step of it took. */

@@ -113,6 +113,15 @@ static void add_eta(const struct progress *progress, const char *suffix, struct 
 	}
 }
 
+void progress_eta(const struct progress *progress, struct strbuf *text)
+{
+	CLEANUP(strbuf_fini) struct strbuf eta = STRBUF_INIT;
+
+	add_eta(progress, "", &eta);
+	if (eta.len)
+		strbuf_adds(text, strbuf_str(&eta) + strlen(", "));
+}
+
 /* Remaining bytes and rate mean something only while memory is being sent. */
 static void add_rest(const struct progress *progress, const char *to_go, struct strbuf *line)
 {
@@ -143,14 +152,14 @@ static void add_figures(const struct progress *progress, const char *sent, const
 	}
 }
 
-static void add_bar(double percent, unsigned width, struct strbuf *line)
+void progress_add_bar(double percent, unsigned width, struct strbuf *text)
 {
 	unsigned filled = (unsigned)(percent * width / 100);
 
-	strbuf_adds(line, "[");
+	strbuf_adds(text, "[");
 	for (unsigned i = 0; i < width; i++)
-		strbuf_adds(line, i < filled ? "#" : "-");
-	strbuf_adds(line, "] ");
+		strbuf_adds(text, i < filled ? "#" : "-");
+	strbuf_adds(text, "]");
 }
 
 /* Cuts between characters: names from a future daemon may contain UTF-8. */
@@ -177,9 +186,11 @@ void progress_bar(struct progress *progress, unsigned width, struct strbuf *line
 		progress->figures_width = figures.len;
 	strbuf_addf(line, "%s %-8s ", progress->vm, progress->state);
 	used = line->len + progress->figures_width + strlen("[] ");
-	if (used + BAR_MIN <= width)
-		add_bar(progress->percent,
-			width - used < BAR_MAX ? (unsigned)(width - used) : BAR_MAX, line);
+	if (used + BAR_MIN <= width) {
+		progress_add_bar(progress->percent,
+				 width - used < BAR_MAX ? (unsigned)(width - used) : BAR_MAX, line);
+		strbuf_adds(line, " ");
+	}
 	strbuf_adds(line, strbuf_str(&figures));
 	cut(line, width);
 }

@@ -27,6 +27,10 @@ struct progress {
 
 /* Takes the figures of a move object; missing members leave the old value. */
 void progress_update(struct progress *progress, struct json_object *move);
+/* Adds how long it still takes: "5 s to 41 s", "at least 5 s"; nothing if that is not known. */
+void progress_eta(const struct progress *progress, struct strbuf *text);
+/* Adds a bar: "[###---]", WIDTH columns of it between the brackets. */
+void progress_add_bar(double percent, unsigned width, struct strbuf *text);
 /* Makes a line of at most WIDTH columns with a bar. */
 void progress_bar(struct progress *progress, unsigned width, struct strbuf *line);
 /* Makes a line for logs; true: there is something new to report (another state,

@@ -16,7 +16,7 @@ files() {
 	if [ $# -gt 0 ]; then printf '%s\n' "$@"; else find migrd agents tests -name '*.c' | sort; fi
 }
 
-libraries="libuv json-c sqlite3 gnutls libmicrohttpd libcurl inih libnl-route-3.0 smartcols libedit check"
+libraries="libuv json-c sqlite3 gnutls libmicrohttpd libcurl inih libnl-route-3.0 smartcols libedit ncursesw check"
 # These flags must match CPPFLAGS in Makefile.am.
 flags="-std=gnu17 -Imigrd -I. -Itests/lib -include $build/config.h -include migrd/base/banned.h
 	-DMIGRD_SYSCONFDIR=\"/etc\" -DMIGRD_LIBEXECDIR=\"/usr/libexec\" -DMIGRD_LOCALSTATEDIR=\"/var\"

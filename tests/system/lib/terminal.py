@@ -4,15 +4,21 @@ import fcntl
 import os
 import pty
 import select
+import struct
 import termios
 import time
 
 from . import procs, settings
+from .vt import Screen
 
 
 class Terminal:
-    def __init__(self, argv, env):
+    def __init__(self, argv, env, size=None):
+        """SIZE: (columns, lines), for what fills the screen: `screen' has what it shows then."""
         self.fd, slave = pty.openpty()
+        self.screen = Screen(*size) if size else None
+        if size:
+            self._set_size(*size)
         self.process = procs.Child(
             [str(arg) for arg in argv], stdin=slave, stdout=slave, stderr=slave,
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),
@@ -27,6 +33,25 @@ class Terminal:
     def __exit__(self, *_):
         self.process.end()
         os.close(self.fd)
+
+    def _set_size(self, columns, lines):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def resize(self, columns, lines):
+        while self._read(0):
+            pass
+        self.screen.resize(columns, lines)
+        self._set_size(columns, lines)      # the kernel tells the program by SIGWINCH
+
+    def wait_screen(self, what, is_there, timeout=10):
+        """Waits until IS_THERE says yes to the lines of the screen, and returns them."""
+        deadline = time.monotonic() + settings.seconds(timeout)
+        while True:
+            lines = self.screen.lines()
+            if is_there(lines):
+                return lines
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError("\n".join([f"not seen: {what}", *lines, self.seen[-2000:]]))
 
     def type(self, keys):
         os.write(self.fd, keys.encode())
@@ -49,7 +74,10 @@ class Terminal:
             data = os.read(self.fd, 65536)
         except OSError:     # the program has closed the terminal
             return False
-        self.seen += data.decode(errors="replace")
+        text = data.decode(errors="replace")
+        self.seen += text
+        if self.screen:
+            self.screen.feed(text)
         return bool(data)
 
     def exit_code(self, timeout=10):

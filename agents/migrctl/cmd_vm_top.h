@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MIGRD_MIGRCTL_CMD_VM_TOP_H
+#define MIGRD_MIGRCTL_CMD_VM_TOP_H
+
+#include "agents/lib/cli.h"
+
+extern const struct cli_command cmd_vm_top;
+
+#endif
