@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/shares.h"
+#include "manager.h"
 #include "service.h"
 
 static const struct {
@@ -46,6 +47,7 @@ static const struct {
 	{ "data-port", &service_data_port },
 	{ "api", &service_api },
 	{ "signals", &service_signals },
+	{ "manager", &service_manager },
 	{ "reload", &service_reload },
 };
 
@@ -79,7 +81,8 @@ static void end_services(struct daemon *daemon, size_t count)
 
 static void on_vms_recovered(void *data, const struct err *err)
 {
-	struct api *api = data;
+	struct daemon *daemon = data;
+	struct api *api = &daemon->api;
 
 	(void)err;
 	api->is_ready = true;
@@ -87,6 +90,7 @@ static void on_vms_recovered(void *data, const struct err *err)
 	webhooks_recover(api->webhooks);
 	shutdown_look(api->shutdown);
 	newest_begin(api->newest);
+	manager_ready(daemon->manager);
 	log_info("migrd", "ready", "host=%s", api->host_id);
 }
 
@@ -118,7 +122,7 @@ bool daemon_run(const char *path, struct config *config, struct err *err)
 		check_descriptor_limit();
 		log_info("migrd", "started", "version=%s host=%s api=%s data=%s", VERSION,
 			 config->host_id, config->api_listen, config->data_listen);
-		vms_recover(daemon.api.vms, on_vms_recovered, &daemon.api);
+		vms_recover(daemon.api.vms, on_vms_recovered, &daemon);
 		loop_run(daemon.api.loop);
 	}
 	end_services(&daemon, count);

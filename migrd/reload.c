@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/work.h"
 #include "config_keys.h"
+#include "manager.h"
 #include "notify/notify.h"
 #include "peer/client.h"
 #include "settings.h"
@@ -248,6 +249,8 @@ static void done_reading(struct work *work)
 		log_error("reload", "failed", "reason=%s", err.msg);
 	}
 	reading_free(reading);
+	if (api->is_ready)
+		manager_ready(reload->env.manager);
 	if (reload->is_wanted_again && !reload->is_stopping)
 		begin(reload);
 }
@@ -263,6 +266,8 @@ static void begin(struct reload *reload)
 	if (reload->is_reading)
 		return;
 	reload->is_reading = true;
+	if (reload->env.api->is_ready)
+		manager_reloading(reload->env.manager);
 	reading = xnew(struct reading);
 	reading->work.run = run_reading;
 	reading->work.done = done_reading;

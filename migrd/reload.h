@@ -25,6 +25,7 @@ struct reload_env {
 	struct api *api;       /* loop, peers, moves, defaults, tls, last reload */
 	const char **peer_ids; /* CONFIG_PEER_MAX + 1 places: changed in place */
 	struct http_server *server;
+	struct manager *manager; /* told of a reload */
 };
 
 struct reload;

@@ -20,6 +20,7 @@ struct daemon {
 	struct http_server *server;
 	struct stream_port *port;
 	struct reload *reload;
+	struct manager *manager;
 	struct loop_signal *signals[2];
 };
 
@@ -39,6 +40,7 @@ extern const struct service service_tls;
 extern const struct service service_directories;
 extern const struct service service_store;
 extern const struct service service_signals;
+extern const struct service service_manager;
 
 /* service_peers.c */
 extern const struct service service_peers;

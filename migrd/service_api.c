@@ -152,6 +152,7 @@ static bool start_reload(struct daemon *daemon, struct err *err)
 {
 	(void)err;
 	daemon->reload = reload_new(&(struct reload_env){
+		.manager = daemon->manager,
 		.path = daemon->path,
 		.config = daemon->config,
 		.api = &daemon->api,

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "manager.h"
 #include "settings.h"
 
 static bool start_loop(struct daemon *daemon, struct err *err)
@@ -104,3 +105,17 @@ static void free_signals(struct daemon *daemon)
 }
 
 const struct service service_signals = { start_signals, NULL, free_signals };
+
+static bool start_manager(struct daemon *daemon, struct err *err)
+{
+	(void)err;
+	daemon->manager = manager_new(daemon->api.loop);
+	return true;
+}
+
+static void end_manager(struct daemon *daemon)
+{
+	manager_free(TAKE_PTR(daemon->manager));
+}
+
+const struct service service_manager = { start_manager, end_manager, NULL };
