@@ -44,7 +44,7 @@ class MeasuredTest(SystemTest):
             here, there = there, here
         self.assertNotIn("measured", here.move_state(move["id"]))  # it came here
         shown = self.a.migrctl("move", "show", move["id"]).stdout
-        self.assertRegex(shown, r"blackout +\d+ ms \+/- \d+\.\d ms\n")
+        self.assertRegex(shown, r"blackout +[\d.]+ m?s \+/- \d+\.\d ms\n")
         _, _, text = self.a.api.send("GET", "/metrics")
         for name in ("blackout", "duration"):   # two of the three moves were away from here
             self.assertIn(f'migrd_move_{name}_seconds_bucket{{le="+Inf"}} 2', text.decode())

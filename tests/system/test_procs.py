@@ -62,6 +62,7 @@ class ChildTest(unittest.TestCase):
                 reaper.join(1)
 
         with mock.patch.object(procs, "all_pids", all_pids_later), \
+                mock.patch.object(procs, "has_dead_child", lambda: True), \
                 mock.patch.object(subprocess.Popen, "_execute_child", spawn_and_wait_for_the_end):
             reaper = threading.Thread(target=procs.reap_orphans, daemon=True)
             reaper.start()

@@ -40,7 +40,17 @@ def reap_orphans():
             _family.release()
 
 
+def has_dead_child():
+    """SIGCHLD comes for children that are stopped, too, and to look at all processes takes long."""
+    try:
+        return bool(os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+    except ChildProcessError:
+        return False
+
+
 def _reap():
+    if not has_dead_child():
+        return
     for pid in all_pids():
         stat = read_stat(pid)
         if (stat and stat["state"] == "Z" and stat["ppid"] == os.getpid()
