@@ -434,7 +434,7 @@ class StopTest(CheckCase):
         """A check that is under way makes this one busy; one that begins here is not waited
         for."""
         try:
-            self.a.api.get("/v1/host/check", timeout=0.3)
+            self.a.api.get("/v1/host/check", timeout=1)
         except ApiError as error:
             return error.code == "busy"
         except TimeoutError:
