@@ -13,6 +13,9 @@
 
 /* How long a cancel waits for QEMU: less than who asked for it waits (api/moves.c). */
 #define CANCEL_DEADLINE_MS 5000
+/* A QEMU that writes to a closed socket hears of it at once, and one whose bandwidth is limited
+ * writes ten times a second. */
+#define CUT_MAX_MS 3000
 
 /* QEMU has no word for "no limit"; its own default is 128 MiB/s
  * (migration/options.c), far below any link. */
@@ -387,11 +390,42 @@ static void on_cancel_answered(struct move *move, struct json_object *result, co
 		move_query(move);
 }
 
+/* A QEMU before 10.0 that hears `migrate_cancel' just when it begins its last pass gives its images
+ * up, and lets the guest run on without them (qemu_may_lack_images()).  One that loses its
+ * connection takes them back before the guest runs (migration_completion in its
+ * migration/migration.c, at `fail').  Not so over several connections, where a thread that sends
+ * says first that it has failed; and with disks QEMU looks for a cancel before it gives them up
+ * (migration_maybe_pause). */
+static bool is_cut_to_cancel(const struct move *move)
+{
+	const struct transfer_features *here = features_here(move);
+	bool is_sent = move->machine.state == MOVE_STATE_TRANSFER ||
+		       move->machine.state == MOVE_STATE_ROLLBACK;
+
+	return is_sent && move->stream && here && !here->cancel_keeps_images && move->plan &&
+	       transfer_plan_connections(move->plan) == 1 && !transfer_plan_has_disks(move->plan);
+}
+
+/* False: QEMU does not notice, and is to be told. */
+static bool cut(struct move *move)
+{
+	const uint64_t now_ms = loop_now_ms(move->moves->env.loop);
+
+	if (!move->ram.cut_at_ms) {
+		move->ram.cut_at_ms = now_ms;
+		move_note(move, "cut", "QEMU loses its connection, as a cancel");
+		stream_kill(move->stream);
+	}
+	return now_ms - move->ram.cut_at_ms < CUT_MAX_MS;
+}
+
 void move_ram_cancel(struct move *move)
 {
 	if (move->facts.cancel_sent ||
 	    (move->machine.state == MOVE_STATE_TRANSFER && !move_ram_has_started(move)))
 		return;
+	if (is_cut_to_cancel(move) && cut(move))
+		return; /* the tick looks again */
 	move->facts.cancel_sent = true;
 	move_qmp(move, "migrate_cancel", NULL, CANCEL_DEADLINE_MS, on_cancel_answered);
 }

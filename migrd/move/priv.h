@@ -181,6 +181,7 @@ struct move_ram {
 	bool is_answer_old;  /* that of query-migrate under way; it was asked before */
 	bool is_continued;                 /* migrate-continue was sent */
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
+	uint64_t cut_at_ms; /* source: it lost its connection as a cancel; 0: it did not */
 };
 
 /* Source, in transfer: what the policy decides by, and has decided (move/src_converge.c).  Times

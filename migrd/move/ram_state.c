@@ -239,8 +239,11 @@ static bool is_stalled(const struct move *move)
 
 void move_ram_step(struct move *move)
 {
-	if (move->machine.state != MOVE_STATE_TRANSFER || !move_ram_has_started(move) ||
-	    !is_stalled(move) || err_is_set(&move->error))
+	if (move->machine.state != MOVE_STATE_TRANSFER || !move_ram_has_started(move))
+		return;
+	if (move->ram.cut_at_ms)
+		move_ram_cancel(move); /* until QEMU notices */
+	if (!is_stalled(move) || err_is_set(&move->error))
 		return;
 	err_set(&move->error, ERR_TIMEOUT, "no data went to host '%s' for %d s", move->row.peer,
 		MOVE_STALL_MS / 1000);

@@ -37,6 +37,16 @@ void move_src_enter_handover(struct machine *machine)
 		move_src_switch(move);
 }
 
+/* QEMU completed just when its connection was cut as a cancel, and the end has not arrived. */
+static void note_refusal(struct move *move, const char *why)
+{
+	if (move->facts.cancel_requested && move->ram.cut_at_ms)
+		err_set(&move->error, ERR_CANCELLED, "cancelled on request");
+	else
+		err_set(&move->error, ERR_REFUSED, "host '%s' refused the guest: %s",
+			move->row.peer, why);
+}
+
 static void on_go_answered(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct peer_verdict reply;
@@ -61,8 +71,7 @@ static void on_go_answered(struct move *move, struct json_object *result, const 
 	move->peer_times = json_object_get(json_get_obj(result, "times"));
 	move->verdict = (enum verdict)reply.verdict;
 	if (move->verdict == VERDICT_REFUSED && !err_is_set(&move->error))
-		err_set(&move->error, ERR_REFUSED, "host '%s' refused the guest: %s",
-			move->row.peer, reply.reason);
+		note_refusal(move, reply.reason);
 	machine_step(&move->machine);
 }
 

@@ -97,6 +97,19 @@ static bool is_given_away(const struct move *move)
 	       move->verdict != VERDICT_REFUSED;
 }
 
+/* Of several connections a thread of a QEMU before 10.0 may say that it has failed while the last
+ * pass gives the images up, as a cancel may (multifd_send_terminate_threads in
+ * migration/multifd.c).
+ */
+static bool may_lack_images(const struct move *move)
+{
+	bool may_fail_late = move->ram.state == QMP_MIG_FAILED && move->plan &&
+			     transfer_plan_connections(move->plan) > 1;
+
+	return qemu_may_lack_images(move_qemu(move),
+				    may_fail_late ? QMP_MIG_CANCELLED : move->ram.state);
+}
+
 /* QEMU resumes the guest itself when a transfer fails; after `completed' only we may
  * resume it, and only after the destination's refusal. */
 static void on_guest_state(struct move *move, struct json_object *result, const struct err *err)
@@ -108,7 +121,7 @@ static void on_guest_state(struct move *move, struct json_object *result, const 
 		log_warning("move", "rollback", "move=%s error=%s", move->row.id, err->msg);
 		move->facts.query_pending = false; /* the tick asks again */
 	} else if ((qmp_run_state_decode(result) == QMP_RUN_RUNNING) == shall_run &&
-		   !(shall_run && qemu_may_lack_images(move_qemu(move), move->ram.state))) {
+		   !(shall_run && may_lack_images(move))) {
 		move->facts.guest_safe = true;
 		machine_step(&move->machine);
 	} else if (!shall_run) {

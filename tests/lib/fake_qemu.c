@@ -14,6 +14,7 @@
 
 bool fake_qemu_has_schema = true;
 struct qmp_version fake_qemu_version = { .major = 7, .minor = 2 };
+bool fake_qemu_cancel_keeps_images = true;
 bool fake_qemu_start_fails, fake_qemu_start_hangs, fake_qemu_quit_hangs;
 bool fake_qemu_is_stray;
 int64_t fake_qemu_time_us = 1;
@@ -431,6 +432,7 @@ const struct transfer_features *qemu_migration_features(const struct qemu *qemu)
 	};
 
 	features.has_schema = fake_qemu_has_schema;
+	features.cancel_keeps_images = fake_qemu_cancel_keeps_images;
 	return qemu->told_ready ? &features : NULL;
 }
 

@@ -45,6 +45,9 @@ extern bool fake_qemu_is_stray;
 extern bool fake_qemu_has_schema;
 /* At first 7.2. */
 extern struct qmp_version fake_qemu_version;
+/* A move without disks is cancelled by a command, and not by the end of its stream.  At first true.
+ */
+extern bool fake_qemu_cancel_keeps_images;
 extern char fake_boot_id[];
 
 void fake_qemu_init(struct loop *loop);

@@ -61,6 +61,67 @@ START_TEST(transfer_cancelled_guest_goes_on)
 }
 END_TEST
 
+/* ---- cancel of a QEMU before 10.0 ------------------------------------------ */
+
+static void bring_old_to_transfer(void)
+{
+	fake_qemu_cancel_keeps_images = false;
+	rig_bring_to("transfer");
+	trace_clear();
+}
+
+/* It may give its images up by a `migrate_cancel', and takes them back when it loses its
+ * connection. A crash makes no difference. */
+START_TEST(transfer_of_an_old_qemu_is_cut_to_cancel)
+{
+	bring_old_to_transfer();
+	ck_assert(cancel());
+	trace_assert_order("disk transfer", "stream kill");
+	if (_i)
+		rig_restart();
+	fake_qemu_migrates("failed");
+	rig_advance(1000);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	ck_assert_str_eq(rig_error(), "cancelled");
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+}
+END_TEST
+
+/* One that does not notice is told all the same. */
+START_TEST(old_qemu_that_does_not_notice_the_cut_is_told)
+{
+	bring_old_to_transfer();
+	ck_assert(cancel());
+	rig_advance(2900);
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+	rig_advance(1000);
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "cancelled");
+	ck_assert_uint_eq(trace_count("qmp cont"), 1); /* it may lack its images */
+}
+END_TEST
+
+/* It completed just then.  The end of its data has arrived, or it has not, which only the
+ * destination knows. */
+START_TEST(old_qemu_that_completes_as_it_is_cut_is_where_the_destination_says)
+{
+	bring_old_to_transfer();
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("stream kill"), 1);
+	rig_completes();
+	ck_assert_str_eq(rig_state(), "handover");
+	rig_peer_says("go", _i ? "refused" : "taken");
+	if (_i)
+		rig_advance(1000);
+	ck_assert_str_eq(rig_state(), _i ? "cancelled" : "done");
+	ck_assert_str_eq(rig_error(), _i ? "cancelled" : "");
+	ck_assert(!_i || rig_guest_runs());
+}
+END_TEST
+
 /* The cancel comes before the first record is on disk. */
 START_TEST(new_cancelled_ends)
 {
@@ -711,6 +772,10 @@ Suite *suite(void)
 	tcase_add_test(tc, cancel_that_is_only_on_disk_is_carried_out);
 	tcase_add_test(tc, cancel_waits_a_second_for_the_disk);
 	tcase_add_loop_test(tc, transfer_cancelled_guest_goes_on, 0, 2);
+	tcase_add_loop_test(tc, transfer_of_an_old_qemu_is_cut_to_cancel, 0, 2);
+	tcase_add_test(tc, old_qemu_that_does_not_notice_the_cut_is_told);
+	tcase_add_loop_test(tc, old_qemu_that_completes_as_it_is_cut_is_where_the_destination_says,
+			    0, 2);
 	tcase_add_test(tc, new_cancelled_ends);
 	tcase_add_test(tc, cancel_races_with_completed_move_goes_on);
 	tcase_add_test(tc, cancel_in_handover_is_too_late);
