@@ -139,6 +139,7 @@ static bool start_moves(struct daemon *daemon, struct err *err)
 		.link_probe_ms = (uint32_t)config->move_link_probe_ms,
 		.storage = settings_storage_rules(config),
 		.changed = api_move_changed,
+		.start_lost = api_start_lost,
 		.data = api,
 	});
 	return true;

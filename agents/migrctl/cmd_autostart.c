@@ -79,6 +79,8 @@ const struct cli_command cmd_vm_autostart = {
 	.summary = "have a guest started when its host was booted, or not, or tell which",
 	.details =
 		"Whatever it was before the boot, unless another host has it or may have it; not\n"
-		"while the host is being emptied.  It goes with the guest when it is moved.\n",
+		"while the host is being emptied.  It goes with the guest when it is moved, and "
+		"so\n"
+		"does a start that is still to come.\n",
 	.run = run_autostart,
 };

@@ -114,6 +114,7 @@ extern const struct http_query_key api_try_query[];
 void api_vm_changed(void *api, const char *name, const struct vm *vm);
 void api_vm_event(void *api, const struct vm *vm, const struct qmp_event *event, unsigned left_out);
 void api_move_changed(void *api, const struct move *move);
+void api_start_lost(void *api, const struct move *move, const char *reason);
 void api_save_changed(void *api, const struct save *save);
 void api_refresh_changed(void *api, const struct refresh *refresh);
 void api_vmbackup_changed(void *api, const struct vmbackup *backup);
@@ -155,8 +156,8 @@ void api_reply_dry(struct http_request *req);
 /* A vm_done_fn of a request, which is DATA: the end of its dry run. */
 void api_on_tried(void *data, const struct err *err);
 
-/* A request until its answer.  What it is about may be gone by then, so the name of that is kept.
- * Who answers frees it. */
+/* A request until its answer.  What it is about may be gone by then, so the name of that is kept,
+ * or the uuid of a VM. Who answers frees it. */
 struct api_pending {
 	struct http_request *req;
 	struct api *api;

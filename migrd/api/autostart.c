@@ -12,6 +12,22 @@ bool api_may_autostart(void *data, struct strbuf *why)
 	return !hooks_is_running(api->hooks, why) && !evacuations_is_on(api->evacuations, why);
 }
 
+void api_start_lost(void *data, const struct move *move, const char *reason)
+{
+	const struct api *api = data;
+	const struct store_move *row = move_row(move);
+	const struct event_autostart event = {
+		.vm = row->vm_name,
+		.vm_uuid = row->vm_uuid,
+		.host = api->host_id,
+		.result = autostart_result_names[AUTOSTART_GAVE_UP],
+		.reason = reason,
+		.at = clock_wall_ms(),
+	};
+
+	bus_publish(api->bus, "autostart", json_encode(event_autostart_fields, &event));
+}
+
 void api_autostart_told(void *data, const struct autostart_told *told)
 {
 	const struct api *api = data;

@@ -36,7 +36,8 @@ static void reply_prepared(const struct pending *pending, struct move *move)
 	const struct store_move *row = move_row(move);
 	struct peer_prepare_reply reply = { .channels = { "ram" },
 					    .channel_count = 1,
-					    .compared = move_was_compared(move) };
+					    .compared = move_was_compared(move),
+					    .autostart_due = move_is_to_be_started(move) };
 	struct err err;
 
 	if (row->error_code[0]) {
@@ -127,6 +128,7 @@ static struct move_offer offer_of(const struct peer_prepare *prepare, bool is_tr
 		.options = prepare->options,
 		.run = prepare->run,
 		.stopped = prepare->stopped,
+		.autostart_due = prepare->autostart_due,
 		.hold_s = prepare->hold_s,
 		.is_trial = is_trial,
 	};

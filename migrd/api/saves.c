@@ -111,6 +111,7 @@ static void on_looked(void *data, const char *uuid, const struct err *err)
 	}
 	wish = (struct start_wish){ .action = VM_ACTION_START,
 				    .by = http_caller_name(restore->req),
+				    .is_dry = api_is_dry_run(restore->req),
 				    .act = begin_restore,
 				    .act_data = restore };
 	if (!api_is_dry_run(restore->req))

@@ -51,7 +51,8 @@ static void ask(struct http_request *req, struct api *api, struct vm *vm, begin_
 	start_ask(&api->newest_env, api->newest, vm,
 		  &(struct start_wish){ .action = VM_ACTION_START,
 					.by = http_caller_name(req),
-					.why = "snapshots of its disks" },
+					.why = "snapshots of its disks",
+					.is_dry = api_is_dry_run(req) },
 		  on_allowed, asking);
 }
 

@@ -86,7 +86,7 @@ void api_vm_changed(void *data, const char *name, const struct vm *vm)
 	if (api->queue)
 		queue_look(api->queue);
 	evacuations_look(api->evacuations);
-	autostart_look(api->autostart);
+	autostart_note(api->autostart, vm);
 	if (api->capacity)
 		capacity_note(api->capacity);
 	shutdown_look(api->shutdown);
@@ -194,10 +194,11 @@ void api_vm_get(struct http_request *req, void *data)
 
 /* ---- what changes something ------------------------------------------ */
 
+/* A pending request has the uuid of its VM, which may be renamed before its turn comes. */
 static void on_done(void *data, const struct err *err)
 {
 	struct api_pending *pending = data;
-	const struct vm *vm = vm_find(pending->api->vms, pending->name);
+	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->name);
 
 	if (err)
 		http_reply_err(pending->req, err);
@@ -210,7 +211,7 @@ static void on_done(void *data, const struct err *err)
 static void on_started(void *data, const struct err *err)
 {
 	struct api_pending *pending = data;
-	const struct vm *vm = vm_find(pending->api->vms, pending->name);
+	const struct vm *vm = vm_find_uuid(pending->api->vms, pending->name);
 	char words[ERR_MSG_SIZE];
 	const char *warning = !err && vm && vm_same_mac(vm, words) ? words : NULL;
 
@@ -262,7 +263,7 @@ void api_vms_create(struct http_request *req, void *data)
 		try_create(req, api, def);
 	} else {
 		cordon_creation_begins(api->holds);
-		vm_create(api->vms, def, on_created, api_pending_new(req, api, def->name, 201));
+		vm_create(api->vms, def, on_created, api_pending_new(req, api, def->uuid, 201));
 	}
 	faults_free(faults);
 	free(def);
@@ -299,7 +300,7 @@ static void on_patched(void *data, const struct err *err)
 {
 	struct patching *patching = data;
 	struct api_pending *pending = patching->pending;
-	struct vm *vm = vm_find(pending->api->vms, pending->name);
+	struct vm *vm = vm_find_uuid(pending->api->vms, pending->name);
 	struct vm_shown_edit edits[EDITS_MAX];
 
 	if (err)
@@ -319,7 +320,7 @@ static void patch(struct http_request *req, struct api *api, struct vm *vm,
 	struct patching *patching = xnew(struct patching);
 
 	patching->edit = request->edit;
-	patching->pending = api_pending_new(req, api, vm_name(vm), 200);
+	patching->pending = api_pending_new(req, api, vm_uuid(vm), 200);
 	vm_change_about(vm, request, on_patched, patching);
 }
 
@@ -378,7 +379,7 @@ void api_vm_rename(struct http_request *req, void *data)
 	else if (!may_rename(api, vm, &err))
 		http_reply_err(req, &err);
 	else if (!api_is_dry_run(req))
-		vm_rename(vm, request.name, on_done, api_pending_new(req, api, request.name, 200));
+		vm_rename(vm, request.name, on_done, api_pending_new(req, api, vm_uuid(vm), 200));
 	else
 		api_on_tried(req, vm_try_rename(vm, request.name, &err) ? NULL : &err);
 	faults_free(faults);
@@ -409,7 +410,7 @@ static void act(struct http_request *req, struct api *api, enum vm_action action
 	else if (move)
 		api_cancel(req, api, move);
 	else if (vm)
-		vm_act(vm, action, on_done, api_pending_new(req, api, vm_name(vm), status));
+		vm_act(vm, action, on_done, api_pending_new(req, api, vm_uuid(vm), status));
 }
 
 /* A caller who vouches for a silent host decides for two hosts, as `move resolve' does: only
@@ -447,7 +448,8 @@ static void run(struct http_request *req, struct api *api, enum vm_action action
 					  .assert_dead = wish->assert_dead,
 					  .assert_count = wish->assert_count,
 					  .by = http_caller_name(req),
-					  .why = wish->why };
+					  .why = wish->why,
+					  .is_dry = api_is_dry_run(req) };
 
 	if (!vm || (action == VM_ACTION_START && !api_may_fill(req, api)))
 		return;
@@ -456,7 +458,7 @@ static void run(struct http_request *req, struct api *api, enum vm_action action
 	else
 		start_vm(&api->newest_env, api->newest, vm, &start,
 			 action == VM_ACTION_START ? on_started : on_done,
-			 api_pending_new(req, api, vm_name(vm), 200));
+			 api_pending_new(req, api, vm_uuid(vm), 200));
 }
 
 /* start and resume: the guest is to run. */

@@ -19,6 +19,14 @@ __attribute__((format(printf, 2, 3))) static void say(char ret[MOVE_DID_SIZE], c
 	va_end(ap);
 }
 
+void move_say_lost_start(const struct move *move, char ret[ERR_MSG_SIZE])
+{
+	snprintf(ret, ERR_MSG_SIZE,
+		 "it was to be started, as host '%s' was booted, and goes stopped to host '%s', "
+		 "whose older migrd does not know that: start it there",
+		 move->moves->env.host_id, move->row.peer);
+}
+
 /* ---- post-copy -------------------------------------------------------------------- */
 
 void move_say_switch(const struct move *move, char ret[MOVE_DID_SIZE])

@@ -43,6 +43,8 @@
 	FACT(bool, notices_over, SRC)                                                          \
 	/* so long it was held or waited for parties, for the policy's deadline */             \
 	FACT(uint64_t, hold_took_ms, SRC)                                                      \
+	/* the VM was to be started since a boot, and the destination does not do that */      \
+	FACT(bool, start_is_lost, SRC)                                                         \
 	/* so long the source may hold the move */                                             \
 	FACT(uint64_t, hold_s, DST)                                                            \
 	/* the policy has raised the limit of the guest's stop to so much; 0: it has not */    \

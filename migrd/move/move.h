@@ -86,6 +86,9 @@ struct moves_env {
 	struct storage_rules storage;   /* where images of incoming guests are made */
 	/* Called when something changed that the API shows. */
 	void (*changed)(void *data, const struct move *move);
+	/* Source: the VM was to be started since this host was booted, and has gone stopped to a
+	 * host that does not start it, REASON.  NULL: nobody wants to know. */
+	void (*start_lost)(void *data, const struct move *move, const char *reason);
 	void *data;
 };
 
@@ -277,6 +280,7 @@ struct move_offer {
 	struct move_options options;
 	bool run; /* what the guest's user wants now; go has the last word */
 	bool stopped; /* it is stopped, and stays so */
+	bool autostart_due; /* stopped: it is to be started here after the move */
 	uint64_t hold_s; /* so long its memory may not come */
 	bool is_trial;   /* it is only looked at: FN gets what speaks against it, and no move */
 };
@@ -387,6 +391,8 @@ const struct transfer_plan *move_plan(const struct move *move);
 const struct move_pass *move_passes(const struct move *move, size_t *ret_count);
 /* Destination: the source's evidence was compared with what is here. */
 bool move_was_compared(const struct move *move);
+/* Destination: the VM comes stopped, and is started here after the move (owner/autostart.h). */
+bool move_is_to_be_started(const struct move *move);
 const char *move_reason(const struct move *move);
 
 /* The JSON text of what SHOW makes of the move, borrowed until the callback returns.

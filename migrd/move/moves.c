@@ -11,6 +11,7 @@
 #include "move/priv.h"
 #include "move/src_priv.h"
 #include "vm/admission.h"
+#include "vm/boot.h"
 
 /* Threads that look at storage for offers, in all and for one peer: a look at storage that
  * does not answer keeps its thread. */
@@ -266,6 +267,13 @@ bool move_has_lost_memory(const struct move *move)
 bool move_run(const struct move *move)
 {
 	return move->facts.run;
+}
+
+bool move_is_to_be_started(const struct move *move)
+{
+	const struct vm *vm = move_vm(move);
+
+	return vm && vm_is_autostart_due(vm);
 }
 
 bool move_was_compared(const struct move *move)

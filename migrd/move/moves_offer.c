@@ -29,6 +29,7 @@ struct offer_look {
 	struct json_object *definition, *plan;
 	struct move_options options;
 	bool run, stopped, is_trial;
+	bool autostart_due;
 	uint64_t hold_s;
 };
 
@@ -96,6 +97,7 @@ static struct move_offer offer_of(const struct offer_look *look)
 		.options = look->options,
 		.run = look->run,
 		.stopped = look->stopped,
+		.autostart_due = look->autostart_due,
 		.hold_s = look->hold_s,
 	};
 }
@@ -235,6 +237,7 @@ static struct offer_look *look_new(struct moves *moves, const struct move_offer 
 	look->options = offer->options;
 	look->run = offer->run;
 	look->stopped = offer->stopped;
+	look->autostart_due = offer->autostart_due;
 	look->hold_s = offer->hold_s;
 	look->is_trial = offer->is_trial;
 	look->definition = json_object_get(offer->definition);

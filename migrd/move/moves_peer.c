@@ -11,6 +11,7 @@
 #include "move/links.h"
 #include "move/priv.h"
 #include "vm/admission.h"
+#include "vm/boot.h"
 #include "vm/same_mac.h"
 #include "wire/vm_def_memory.h"
 
@@ -320,6 +321,8 @@ struct move *moves_offered(struct moves *moves, const struct move_offer *offer, 
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", vm_name(vm));
 	vm_note_host(vm, offer->source);
+	if (offer->stopped && offer->autostart_due)
+		vm_autostart_comes(vm);
 	move->machine.state = MOVE_STATE_PREPARE;
 	if (!move_hold_vm(move, vm, err)) {
 		move_free(move);

@@ -465,6 +465,8 @@ void move_give_up(struct move *move, enum err_code code, const char *text);
  * text of them (move/part_evidence.c). */
 void move_refuse(struct move *move, const struct preflight_reasons *reasons);
 /* machine_note(), and a line of the log. */
+/* Of the fact start_is_lost: what is to be done. */
+void move_say_lost_start(const struct move *move, char ret[ERR_MSG_SIZE]);
 void move_note(struct move *move, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void move_stamp(struct move *move, enum move_stamp stamp);

@@ -121,6 +121,20 @@ static void entering(struct machine *machine)
 	}
 }
 
+static void tell_lost_start(const struct move *move)
+{
+	const struct moves_env *env = &move->moves->env;
+	char reason[ERR_MSG_SIZE];
+
+	if (!move->facts.start_is_lost || move->machine.state != MOVE_STATE_DONE)
+		return;
+	move_say_lost_start(move, reason);
+	log_warning("move", "start-lost", "move=%s vm=%s peer=%s reason=%s", move->row.id,
+		    move->row.vm_name, move->row.peer, reason);
+	if (env->start_lost)
+		env->start_lost(env->data, move, reason);
+}
+
 static void entered(struct machine *machine)
 {
 	struct move *move = move_of(machine);
@@ -133,6 +147,7 @@ static void entered(struct machine *machine)
 		move->settle.is_done = move->row.settled;
 		move_settle_begin(move);
 		move_tell_end(move);
+		tell_lost_start(move);
 	}
 	move_tell(move);
 	if (is_final)

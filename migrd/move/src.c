@@ -10,6 +10,7 @@
 #include "move/priv.h"
 #include "move/src_priv.h"
 #include "qmp/run_state.h"
+#include "vm/boot.h"
 #include "wire/peer_msg.h"
 
 #define RETRY_FIRST_MS 50
@@ -154,6 +155,19 @@ static enum err_code code_of_refusal(const struct move *move, const struct err *
 	return err->code == ERR_CANCELLED ? ERR_PEER : err->code; /* cancelled there */
 }
 
+static void note_start(struct move *move, bool is_started_there)
+{
+	const struct vm *vm = move_vm(move);
+	char words[ERR_MSG_SIZE];
+
+	move->facts.start_is_lost =
+		!is_started_there && move->facts.stopped && vm && vm_is_autostart_due(vm);
+	if (!move->facts.start_is_lost)
+		return;
+	move_say_lost_start(move, words);
+	move_note(move, "start-lost", "%s", words);
+}
+
 static void on_offer_answered(struct move *move, struct json_object *result, const struct err *err)
 {
 	struct peer_prepare_reply reply;
@@ -181,6 +195,7 @@ static void on_offer_answered(struct move *move, struct json_object *result, con
 		move_roll_back(move, &bad);
 		return;
 	}
+	note_start(move, reply.autostart_due);
 	snprintf(move->data_address, sizeof(move->data_address), "%s", reply.data_address);
 	snprintf(move->token, sizeof(move->token), "%s", reply.token);
 	move->reason[0] = '\0';
@@ -234,6 +249,7 @@ static struct json_object *offer(const struct move *move)
 		.generation = move->row.generation,
 		.run = vm_intent(vm) == VM_INTENT_STARTED,
 		.stopped = move->facts.stopped,
+		.autostart_due = move->facts.stopped && vm_is_autostart_due(vm),
 		.hold_s = hold_s(move),
 		.definition = json_read_back(vm_definition(vm)),
 		.options = move->options,

@@ -10,6 +10,7 @@
 #include "owner/start.h"
 #include "vm/boot.h"
 #include "vm/saved.h"
+#include "vm/still.h"
 
 #define AGAIN_MIN_MS 5000
 #define AGAIN_MAX_MS 60000
@@ -31,7 +32,8 @@ struct autostart {
 	struct trial *trials;
 	unsigned under_way;
 	uint64_t begun_ms; /* the last one; 0: none */
-	bool is_on;        /* the VMs are settled, and some may be to be started */
+	bool is_settled;   /* the VMs are */
+	bool is_on;        /* likewise, and some may be to be started */
 	bool is_barred;    /* `may' has said no since the last look that it let through */
 	uint64_t barred_ms;
 };
@@ -123,6 +125,23 @@ static void note_failure(struct autostart *autostart, struct vm *vm, struct tria
 						  .again_ms = pause });
 }
 
+/* It is not to be started any more, and does not run.  A `cont' that an image's lock has stopped is
+ * repeated without end (vm/still.h). */
+static void tell_end(struct autostart *autostart, struct vm *vm, const struct trial *trial,
+		     const struct err *err)
+{
+	bool is_repeated = vm_is_still(vm) && vm_cont_may_be_repeated(err);
+
+	if (!is_repeated) {
+		give_up(autostart, vm, err->msg, trial->tries);
+		return;
+	}
+	tell(autostart, &(struct autostart_told){ .vm = vm,
+						  .result = AUTOSTART_FAILED,
+						  .reason = vm_reason(vm),
+						  .tries = trial->tries });
+}
+
 static void on_started(void *data, const struct err *err)
 {
 	struct starting *starting = data;
@@ -138,8 +157,8 @@ static void on_started(void *data, const struct err *err)
 							  .tries = trial->tries });
 	else if (vm && vm_is_autostart_due(vm) && vm_role(vm) == VM_ROLE_OWNED)
 		note_failure(autostart, vm, trial, err);
-	else if (vm && !vm_is_active(vm))
-		give_up(autostart, vm, err->msg, trial->tries);
+	else if (vm)
+		tell_end(autostart, vm, trial, err);
 	if (!vm || !vm_is_autostart_due(vm))
 		forget(autostart, starting->uuid);
 	free(starting);
@@ -189,8 +208,8 @@ static bool is_still_due(struct autostart *autostart, struct vm *vm, uint64_t *r
 	CLEANUP(json_putp) struct json_object *def = json_read_back(vm_definition(vm));
 
 	*ret_order = (uint64_t)json_get_int(def, "autostart_order", 0);
-	if (vm_job(vm))
-		return true; /* its QEMU may be there for the job alone */
+	if (vm_job(vm) || vm_role(vm) == VM_ROLE_INCOMING)
+		return true; /* its QEMU may be there for the job alone; it may not be ours yet */
 	if (vm_role(vm) != VM_ROLE_OWNED || vm_qemu(vm) ||
 	    !json_get_bool(def, "autostart", false)) {
 		vm_autostart_over(vm);
@@ -277,7 +296,7 @@ static void look(void *data)
 	for (size_t i = 0; goes && i < count && free_at(autostart, now) <= now; i++) {
 		const struct trial *trial = trial_of(autostart, vm_uuid(list[i].vm));
 
-		if (vm_job(list[i].vm))
+		if (vm_job(list[i].vm) || vm_role(list[i].vm) != VM_ROLE_OWNED)
 			continue;
 		if (!trial || trial->again_ms <= now)
 			begin(autostart, list[i].vm);
@@ -324,9 +343,16 @@ void autostart_look(struct autostart *autostart)
 		loop_timer_start(autostart->timer, 0);
 }
 
+void autostart_note(struct autostart *autostart, const struct vm *vm)
+{
+	if (autostart && vm && autostart->is_settled && vm_is_autostart_due(vm))
+		autostart->is_on = true;
+	autostart_look(autostart);
+}
+
 void autostart_begin(struct autostart *autostart)
 {
-	autostart->is_on = true;
+	autostart->is_settled = autostart->is_on = true;
 	autostart_look(autostart);
 }
 
@@ -340,12 +366,12 @@ bool autostart_waits(const struct autostart *autostart, const struct vm *vm, str
 		strbuf_addf(why, "it is started when that may be: ");
 		(void)autostart->env.may(autostart->env.data, why);
 	} else if (trial && trial->is_under_way) {
-		strbuf_addf(why, "it is being started, as the host was booted");
+		strbuf_addf(why, "it is being started, as its host was booted");
 	} else if (trial) {
 		strbuf_addf(why, "it was tried %llu times to start it, and will be again: %s",
 			    (unsigned long long)trial->tries, trial->reason);
 	} else {
-		strbuf_addf(why, "it is to be started, as the host was booted");
+		strbuf_addf(why, "it is to be started, as its host was booted");
 	}
 	return true;
 }

@@ -9,9 +9,13 @@
  * The start itself is the one of a user (owner/start.h): the peers that may have the VM must say
  * that they have not, so one that was moved away, or may have been, is not started by this.  What
  * fails is tried again, after 5 s at first and 60 s at most, as peers, storage and networks come up
- * later than this host; but no longer than `give_up_s'.  Nothing is started while `may' says no:
+ * later than this host; but no longer than `give_up_s'.  What is not tried again is told, also that
+ * a guest whose QEMU is there does not run.  Nothing is started while `may' says no:
  * that time does not count.  Not started either: a VM whose guest is in a file, which a start would
  * make worthless.
+ *
+ * A VM that is moved stopped before it was started is to be started where it goes: that it is so
+ * comes with the move (vm_autostart_comes()).
  *
  * Thread: loop.
  */
@@ -58,7 +62,9 @@ void autostart_free(struct autostart *autostart); /* once the VMs are cleared; a
 void autostart_begin(struct autostart *autostart);
 /* Something has changed that may be waited for.  AUTOSTART may be NULL. */
 void autostart_look(struct autostart *autostart);
-/* VM is to be started since the host was booted: adds to WHY what it waits for. */
+/* The same, of VM, which may be to be started since now; NULL: it is gone. */
+void autostart_note(struct autostart *autostart, const struct vm *vm);
+/* VM is to be started since its host was booted: adds to WHY what it waits for. */
 bool autostart_waits(const struct autostart *autostart, const struct vm *vm, struct strbuf *why);
 
 #endif

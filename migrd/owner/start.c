@@ -16,6 +16,7 @@ struct start {
 	char uuid[ID_UUID_SIZE];
 	enum vm_action action;
 	bool only_asks; /* start_ask() */
+	bool is_dry;    /* of start_ask(): nothing is noted, here or by the peers */
 	char (*asserted)[ID_NAME_SIZE];
 	size_t assert_count;
 	char by[ID_NAME_SIZE], why[200];
@@ -37,7 +38,7 @@ static void finish(void *data, const struct err *err)
 	struct start *start = data;
 	struct vm *vm = vm_find_uuid(start->env->vms, start->uuid);
 
-	if (vm)
+	if (vm && !start->is_dry)
 		vm_note_asking(vm, false);
 	start->done(start->data, err);
 	free_start(start);
@@ -81,8 +82,8 @@ static bool check_claims(const struct start *start, struct vm *vm, const struct 
 	if (verdict == CLAIMS_OURS)
 		return true;
 	claims_say(claim, vm_name(vm), vm_generation(vm), err);
-	if (verdict == CLAIMS_ELSEWHERE && vm_role(vm) == VM_ROLE_OWNED && !vm_job(vm) &&
-	    !moves_active_of(start->env->moves, start->uuid))
+	if (!start->is_dry && verdict == CLAIMS_ELSEWHERE && vm_role(vm) == VM_ROLE_OWNED &&
+	    !vm_job(vm) && !moves_active_of(start->env->moves, start->uuid))
 		vm_give_up(vm, claim->host, claim->vm.generation);
 	return false;
 }
@@ -162,7 +163,8 @@ static void on_claims(void *data, struct claims *claims)
 		return;
 	}
 	drop_our_offers(start, claims);
-	note_claims(vm, claims);
+	if (!start->is_dry)
+		note_claims(vm, claims);
 	if (check_claims(start, vm, claims, &err) && check_silence(start, vm, claims, &err)) {
 		if (start->only_asks) {
 			finish(start, NULL);
@@ -171,8 +173,9 @@ static void on_claims(void *data, struct claims *claims)
 			act(start, vm, finish, start);
 		}
 	} else {
-		log_warning("vm", "not-started", "vm=%s by=%s reason=%s", vm_name(vm), start->by,
-			    err.msg);
+		if (!start->is_dry)
+			log_warning("vm", "not-started", "vm=%s by=%s reason=%s", vm_name(vm),
+				    start->by, err.msg);
 		finish(start, &err);
 	}
 	claims_free(claims);
@@ -310,6 +313,8 @@ void start_ask(const struct newest_env *env, const struct newest *newest, struct
 	struct start *start = start_new(env, newest, vm, wish, done, data);
 
 	start->only_asks = true;
-	vm_note_asking(vm, true);
+	start->is_dry = wish->is_dry;
+	if (!start->is_dry)
+		vm_note_asking(vm, true);
 	ask(start, vm);
 }

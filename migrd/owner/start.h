@@ -23,6 +23,9 @@ struct start_wish {
 	const char (*assert_dead)[ID_NAME_SIZE]; /* hosts that BY vouches for */
 	size_t assert_count;
 	const char *by, *why; /* for the log */
+	/* Of start_ask(): a dry run: no record changes by what the peers say, and one that asks
+	 * meanwhile is not told `starting'. */
+	bool is_dry;
 	/* What is done when the peers allow it, in place of vm_act(); NULL: that. DATA is its
 	 * first argument. */
 	start_act_fn *act;

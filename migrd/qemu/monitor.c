@@ -34,7 +34,6 @@ static const struct {
 	const char *command, *member;
 } identify_steps[] = {
 	[STEP_UUID] = { "query-uuid", "UUID" },
-	[STEP_NAME] = { "query-name", "name" },
 	[STEP_FEATURES] = { "query-migrate-capabilities", NULL },
 	[STEP_STATUS] = { "query-status", "status" },
 };
@@ -102,15 +101,13 @@ static bool matches(struct qemu *qemu, struct json_object *result)
 {
 	const char *found = member_of(result, qemu->step);
 
-	if (qemu->foreign_path && qemu->step <= STEP_NAME)
+	if (qemu->foreign_path && qemu->step == STEP_UUID)
 		return qemu_foreign_matches(qemu, found);
 	if (!found && qemu->step != STEP_FEATURES)
 		return false;
 	switch (qemu->step) {
 	case STEP_UUID:
 		return strcmp(found, qemu->uuid) == 0;
-	case STEP_NAME:
-		return strcmp(found, qemu->name) == 0;
 	case STEP_FEATURES:
 		offers_read_capabilities(result, &qemu->features);
 		return true;

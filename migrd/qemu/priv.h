@@ -16,7 +16,7 @@
 /* The same of the swtpm that is a QEMU's TPM. */
 #define QEMU_TPM_FILE "tpm"
 
-enum identify_step { STEP_UUID, STEP_NAME, STEP_FEATURES, STEP_STATUS, STEP_DONE };
+enum identify_step { STEP_UUID, STEP_FEATURES, STEP_STATUS, STEP_DONE };
 
 struct qemu_question;
 

@@ -10,8 +10,9 @@
  * the kernel tells which process listens: nothing is sent to a process other than the
  * one we mean, nor to one of another user.
  *
- * A QEMU that we cannot prove to be the one we mean (uuid, name, start time) is left
- * alone.  Thread: loop.
+ * A QEMU that we cannot prove to be the one we mean (place, uuid, start time) is left
+ * alone.  Its name proves nothing: the VM may have got another since, or the record may be older.
+ * Thread: loop.
  */
 #ifndef MIGRD_QEMU_QEMU_H
 #define MIGRD_QEMU_QEMU_H

@@ -52,6 +52,11 @@ bool vm_is_autostart_due(const struct vm *vm)
 	return vm->row.autostart_due;
 }
 
+void vm_autostart_comes(struct vm *vm)
+{
+	vm->row.autostart_due = has_autostart(vm);
+}
+
 void vm_autostart_over(struct vm *vm)
 {
 	if (!vm->row.autostart_due)

@@ -77,26 +77,21 @@ static struct vm *former_of(struct vms *vms, const struct vm_def *def, uint64_t 
 		       : NULL;
 }
 
-static void forget_former(struct vms *vms, const struct vm_def *def, uint64_t generation)
-{
-	struct vm *vm = former_of(vms, def, generation);
-
-	if (vm)
-		vm_remove(vm);
-}
-
 bool vm_may_come(struct vms *vms, const struct vm_def *def, uint64_t generation, struct err *err)
 {
-	return former_of(vms, def, generation) ||
-	       (is_name_free(vms, def, err) && vm_cid_is_free(vms, def, err));
+	return (former_of(vms, def, generation) || is_name_free(vms, def, err)) &&
+	       vm_cid_is_free(vms, def, err);
 }
 
 struct vm *vm_new_incoming(struct vms *vms, const struct vm_def *def, uint64_t generation,
 			   struct err *err)
 {
-	forget_former(vms, def, generation);
-	if (!is_name_free(vms, def, err) || !vm_cid_is_free(vms, def, err))
+	struct vm *former = former_of(vms, def, generation);
+
+	if (!vm_may_come(vms, def, generation, err))
 		return NULL;
+	if (former)
+		vm_remove(former);
 	return add_new(vms, def, VM_ROLE_INCOMING, generation);
 }
 

@@ -3,8 +3,8 @@
  *
  * Everything of a VM that lasts is found by its uuid: directories, sockets, rows of moves, the
  * records of peers.  The name is in its row and in the definition there, which are one record; so a
- * crash leaves one of the two names.  QEMU has the name on its command line, and is found again by
- * it: so only a VM without one is renamed.  Thread: loop.
+ * crash leaves one of the two names.  QEMU has the name on its command line, so only a VM without
+ * one is renamed.  Thread: loop.
  */
 #ifndef MIGRD_VM_RENAME_H
 #define MIGRD_VM_RENAME_H

@@ -353,6 +353,15 @@ static void take_over(struct webhook *w, struct change *change)
 	w->error[0] = '\0';
 }
 
+/* The scheme and the host of URL, as its path and its query may be secrets; the caller frees it. */
+static char *host_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+	size_t len = host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
+
+	return xasprintf("%.*s", (int)len, url);
+}
+
 static void on_changed(void *data, const struct err *err)
 {
 	struct change *change = data;
@@ -360,8 +369,10 @@ static void on_changed(void *data, const struct err *err)
 
 	w->is_changing = false;
 	if (!err) {
-		log_info("webhook", w->is_new ? "added" : "changed", "webhook=%s by=%s url=%s",
-			 w->row.id, change->by, change->wish.url);
+		CLEANUP(free_charp) char *host = host_of(change->wish.url);
+
+		log_info("webhook", w->is_new ? "added" : "changed", "webhook=%s by=%s to=%s",
+			 w->row.id, change->by, host);
 		w->is_new = false;
 		take_over(w, change);
 		webhook_tell_gap(w);

@@ -76,6 +76,8 @@ struct peer_prepare {
 	struct json_object *plan; /* transfer_plan.h; owned; NULL: an older coordinator */
 	bool run; /* the user wants the guest to run, at the time of the offer; go decides */
 	bool stopped; /* the VM is stopped, and stays so whatever go says */
+	bool autostart_due; /* stopped, and to be started since its host was booted: where it goes
+			     */
 	uint64_t hold_s; /* so long its memory may not come, beside offer_timeout_ms */
 };
 
@@ -83,6 +85,7 @@ struct peer_prepare_reply {
 	char data_address[PEER_ADDRESS_SIZE];
 	char token[ID_TOKEN_SIZE];
 	bool compared; /* the evidence was compared with what this host has */
+	bool autostart_due; /* the VM will be started here; false of an older coordinator */
 	char channels[PEER_CHANNEL_MAX][PEER_CHANNEL_SIZE]; /* "ram" */
 	size_t channel_count;
 };

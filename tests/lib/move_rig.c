@@ -221,6 +221,14 @@ static void add_hold(void *data, void *row)
 	holds_add_row(rig.holds, row);
 }
 
+static void count_lost_start(void *data, const struct move *move, const char *reason)
+{
+	(void)data;
+	ck_assert(move_is_final(move));
+	ck_assert_ptr_nonnull(strstr(reason, "host 'b'"));
+	rig.starts_lost++;
+}
+
 static void make_objects(void)
 {
 	rig.peers = fake_peer_new(rig.loop);
@@ -266,6 +274,7 @@ static void make_objects(void)
 		.prepare_timeout_ms = 30000,
 		.stuck_after_ms = 30000,
 		.storage = { .dirs = rig.dir, .qemu_img = "qemu-img" },
+		.start_lost = count_lost_start,
 	});
 }
 
@@ -556,8 +565,9 @@ void rig_answer_prepare(void)
 	char reply[200];
 
 	snprintf(reply, sizeof(reply),
-		 "{\"data_address\":\"192.0.2.1:8441\",\"token\":\"%064d\",\"channels\":[\"ram\"]}",
-		 1);
+		 "{\"data_address\":\"192.0.2.1:8441\",\"token\":\"%064d\",\"channels\":[\"ram\"]%"
+		 "s}",
+		 1, rig.is_to_be_started ? ",\"autostart_due\":true" : "");
 	fake_peer_answer("prepare", reply);
 }
 
@@ -658,6 +668,7 @@ enum err_code rig_offer_of(const char *source, uint64_t generation)
 		.id = RIG_MOVE_ID,
 		.run = !rig.is_stopped,
 		.stopped = rig.is_stopped,
+		.autostart_due = rig.is_to_be_started,
 		.source = source,
 		.generation = generation,
 		.definition = obj,

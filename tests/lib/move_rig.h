@@ -41,6 +41,8 @@ struct move_rig {
 	char move_id[ID_UUID_SIZE]; /* of the move under test */
 	struct json_object *plan;   /* of an offer; borrowed; NULL: it has none */
 	const char *more_members;   /* of the VM's definition: ",\"key\":value" */
+	bool is_to_be_started;      /* after a boot: of an offer, and of a host's answer to one */
+	unsigned starts_lost;       /* so often was told that the other host does not do that */
 	uint32_t outage_ping_ms;    /* of the configuration */
 	bool forbids_outage_ping;   /* likewise */
 	bool is_stopped;            /* the VM of an offer and of a move away is a stopped one */

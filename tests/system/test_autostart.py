@@ -104,6 +104,26 @@ class AutostartTest(SystemTest):
         self.b.start()
         self.eventually("the guest", lambda: self.state("demo") == "running", timeout=30)
 
+    # The second waits for the pause between two, which does not end.
+    def test_vm_that_is_moved_before_it_was_started_is_started_where_it_goes(self):
+        self.a.write_config(host={"autostart_pause_ms": 3600000})
+        self.small("first", autostart=True)
+        self.small("second", autostart=True, autostart_order=1)
+        self.boot()
+        self.wait_running("first")
+        self.assertIn("to be started", self.a.vm("second")["autostart"])
+        with self.b.api.events(60) as events:
+            self.a.api.post("/v1/evacuations", {"requester": "test", "why": "test"})
+            for kind, event in events:
+                if kind == "autostart":
+                    self.assertEqual(("second", "started"), (event["vm"], event["result"]))
+                    break
+        self.eventually("both to run there", lambda: sorted(
+            name for name, vm in self.b.vms().items() if vm["state"] == "running") ==
+            ["first", "second"], timeout=60)
+        self.assertIsNone(self.b.vm("second")["autostart"])
+        self.eventually("none to be here", lambda: not self.a.vms(), timeout=60)
+
     # There is no other host, so the VM stays.
     def test_none_is_started_while_the_host_is_emptied(self):
         self.small("demo", autostart=True)

@@ -4,6 +4,7 @@ import http.client
 
 from lib.api import ApiError
 from lib.world import SystemTest
+from test_old_store import copy_state, put_back
 
 
 class RenameTest(SystemTest):
@@ -69,3 +70,35 @@ class RenameTest(SystemTest):
             self.a.start()
             self.assertEqual({found}, set(self.a.vms()))
             self.assertEqual(found, self.a.vm(found)["definition"]["name"])
+
+    def test_who_waits_for_the_vm_while_it_is_renamed_hears_of_it(self):
+        self.world.guest("demo", area=0).create(self.a)
+        hold = self.a.dir / "held"
+        self.a.env["MIGRD_FAULT_HOLD"] = str(hold)
+        self.a.restart_with_fault("store.commit:hold:times=0")
+        del self.a.env["MIGRD_FAULT_HOLD"]
+        hold.touch()                    # from here on no record comes to its end
+        first = self.a.api.begin("POST", "/v1/vms/demo/rename", {"name": "one"})
+        second = self.a.api.begin("POST", "/v1/vms/one/rename", {"name": "two"})
+        start = self.a.api.begin("POST", "/v1/vms/one/start")
+        hold.unlink()
+        self.assertEqual(200, first()[0])
+        self.assertEqual("two", second()[2]["name"])
+        status, _, vm = start()
+        self.assertEqual((200, "two", "running"), (status, vm["name"], vm["state"]))
+
+    # Its QEMU has the later name; the uuid is what counts.
+    def test_backup_of_before_the_rename_finds_the_guest_that_was_started_since(self):
+        guest = self.world.guest("demo", area=0)
+        guest.create(self.a)
+        self.a.stop()
+        copy = copy_state(self.a)
+        self.a.start()
+        self.rename(self.a, "demo", "one")
+        pid = self.a.api.post("/v1/vms/one/start")["pid"]
+        self.a.stop()
+        put_back(self.a, copy)
+        self.a.start()
+        self.eventually("the guest", lambda: self.a.vm("demo")["state"] == "running")
+        self.assertEqual(({"demo"}, pid), (set(self.a.vms()), self.a.vm("demo")["pid"]))
+        guest.console.assert_single_runner()

@@ -118,6 +118,18 @@ class WebhookTest(WebhookBase):
         old = {**headers, "webhook-timestamp": str(int(sent_s) - 600)}
         self.assertFalse(names["is_genuine"]([secret], old, body))
 
+    # The path and the query may be secrets.
+    def test_log_has_no_more_of_a_url_than_its_host(self):
+        url = self.parties.url("receiver") + "/token?key=of-mine"
+        webhook = self.add(url=url)
+        self.a.api.call("PATCH", f"/v1/webhooks/{webhook['id']}", {"url": url + "2"})
+        log = self.a.log.read_text(encoding="utf-8")
+        said = [line for line in log.splitlines() if webhook["id"] in line]
+        self.assertTrue(any(" added " in line or "added" in line for line in said), said)
+        self.assertIn("to=https://" + url.split("/")[2], "\n".join(said))
+        self.assertNotIn("of-mine", log)
+        self.assertNotIn("token", log)
+
     def test_test_says_what_came_of_it(self):
         webhook = self.add()
         done = self.a.api.post(f"/v1/webhooks/{webhook['id']}/test")

@@ -15,7 +15,8 @@
 
 #define OTHER_BOOT "018f0000-0000-7000-8000-0000000000b0"
 
-/* The value of owner/autostart.c. */
+/* The values of owner/autostart.c. */
+#define LOOK_MS      2000
 #define AGAIN_MIN_MS 5000
 
 static struct autostart *autostart;
@@ -210,6 +211,60 @@ START_TEST(coming_when_the_host_went_down_it_is_to_be_started_when_it_is_ours)
 }
 END_TEST
 
+/* It came stopped from a host that was to start it; this one was booted long ago. */
+START_TEST(arrived_it_is_started)
+{
+	newest_rig_restart();
+	answer_the_restart();
+	begin();
+	vm_autostart_comes(rig_vm());
+	autostart_note(autostart, rig_vm());
+	rig_run();
+	newest_rig_none("b");
+	newest_rig_none("c");
+	ck_assert(rig_guest_runs());
+	ck_assert_int_eq(told.result, AUTOSTART_STARTED);
+}
+END_TEST
+
+START_TEST(still_coming_it_is_neither_started_nor_forgotten)
+{
+	newest_rig_restart();
+	answer_the_restart();
+	begin();
+	vm_autostart_comes(rig_vm());
+	rig_vm()->role = VM_ROLE_INCOMING;
+	autostart_note(autostart, rig_vm());
+	rig_advance(LOOK_MS + 1);
+	ck_assert(vm_is_autostart_due(rig_vm()));
+	ck_assert_uint_eq(trace_count("qemu start"), 0);
+	ck_assert_uint_eq(fake_peer_pending("vms"), 0);
+	rig_vm()->role = VM_ROLE_OWNED;
+	rig_advance(LOOK_MS);
+	newest_rig_none("b");
+	newest_rig_none("c");
+	ck_assert(rig_guest_runs());
+}
+END_TEST
+
+/* QEMU is there, and refuses to let the guest run. */
+START_TEST(guest_that_does_not_run_is_told)
+{
+	fake_qmp_refuse("cont", ERR_QEMU);
+	boot();
+	newest_rig_none("b");
+	newest_rig_none("c");
+	ck_assert(!rig_guest_runs());
+	ck_assert(!vm_is_autostart_due(rig_vm()));
+	ck_assert_uint_eq(told.count, 1);
+	ck_assert_int_eq(told.result, AUTOSTART_GAVE_UP);
+	ck_assert_uint_eq(told.tries, 1);
+	ck_assert_str_ne(told.reason, "");
+	rig_advance(AGAIN_MIN_MS);
+	ck_assert_uint_eq(told.count, 1);
+}
+END_TEST
+
 START_TEST(silent_host_that_must_answer_is_asked_again)
 {
 	vm_record_host(rig_vm(), "b", NULL, NULL);
@@ -299,6 +354,9 @@ Suite *suite(void)
 	tcase_add_test(tc, in_doubt_it_is_not_started);
 	tcase_add_test(tc, in_doubt_what_an_old_record_says_of_this_boot_does_not_count);
 	tcase_add_test(tc, coming_when_the_host_went_down_it_is_to_be_started_when_it_is_ours);
+	tcase_add_test(tc, arrived_it_is_started);
+	tcase_add_test(tc, still_coming_it_is_neither_started_nor_forgotten);
+	tcase_add_test(tc, guest_that_does_not_run_is_told);
 	tcase_add_test(tc, silent_host_that_must_answer_is_asked_again);
 	tcase_add_test(tc, silent_for_too_long_it_is_given_up);
 	tcase_add_test(tc, elsewhere_it_is_not_started);

@@ -585,6 +585,20 @@ START_TEST(prepare_cid_taken_is_refused)
 }
 END_TEST
 
+/* The record tells which host has the VM. */
+START_TEST(cid_taken_leaves_the_old_record_of_the_vm)
+{
+	rig_create_vm();
+	vm_give_up(rig_vm(), "b", RIG_GENERATION + 1);
+	rig_run();
+	ck_assert_int_eq(create_with_cid(42), ERR_NONE);
+	rig.more_members = WITH_CID_42;
+	ck_assert_int_eq(rig_offer_of("b", RIG_GENERATION + 1), ERR_CONFLICT);
+	ck_assert_ptr_nonnull(rig_vm());
+	ck_assert_str_eq(vm_state(rig_vm()), "was-here");
+}
+END_TEST
+
 START_TEST(prepare_other_cid_is_free)
 {
 	rig.more_members = WITH_CID_42;
@@ -676,6 +690,7 @@ static void add_prepare(Suite *s)
 	ADD(prepare_qemu_silent_times_out);
 	ADD(prepare_name_taken_is_refused);
 	ADD(prepare_cid_taken_is_refused);
+	ADD(cid_taken_leaves_the_old_record_of_the_vm);
 	ADD(prepare_other_cid_is_free);
 	ADD(cid_of_a_guest_on_its_way_is_taken);
 	ADD(offers_that_wait_for_a_look_are_limited);

@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "check_main.h"
 #include "move_rig.h"
+#include "vm/boot.h"
+#include "vm/vm_priv.h"
 #include "wire/transfer_plan.h"
 
 static struct transfer_features there = {
@@ -14,13 +17,14 @@ static struct transfer_features there = {
 	.cpus = 2,
 };
 static void (*look_before)(const char *verb, struct json_object *body);
-static bool run, stopped; /* as the last message said */
+static bool run, stopped, due; /* as the last message said */
 
 static void note_message(const char *verb, struct json_object *body)
 {
 	look_before(verb, body);
 	run = json_get_bool(body, "run", false);
 	stopped = json_get_bool(body, "stopped", false);
+	due = json_get_bool(body, "autostart_due", false);
 }
 
 static void set_up(void)
@@ -82,6 +86,66 @@ START_TEST(offer_says_that_it_is_stopped)
 	rig_bring_to("prepare");
 	ck_assert(stopped);
 	ck_assert(!run);
+}
+END_TEST
+
+/* Its host was booted, and it was not started before it is moved. */
+static void set_up_due(void)
+{
+	set_up();
+	rig.more_members = ",\"autostart\":true";
+	rig_create_vm();
+	vm_autostart_comes(rig_vm());
+	ck_assert(vm_is_autostart_due(rig_vm()));
+	vm_save(rig_vm(), NULL, NULL);
+	rig_run();
+}
+
+static void end_as_taken(void)
+{
+	rig_bring_to("handover");
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+}
+
+START_TEST(that_it_is_to_be_started_goes_with_it)
+{
+	set_up_due();
+	rig.is_to_be_started = true;
+	rig_bring_to("prepare");
+	ck_assert(due);
+	end_as_taken();
+	ck_assert_uint_eq(rig.starts_lost, 0);
+}
+END_TEST
+
+START_TEST(destination_that_does_not_start_it_is_told_of_when_it_has_it)
+{
+	CLEANUP(free_charp) char *timeline = NULL;
+
+	set_up_due();
+	rig_bring_to("transfer");
+	ck_assert_uint_eq(rig.starts_lost, 0);
+	rig_restart();
+	rig_completes();
+	rig_peer_says("go", "taken");
+	ck_assert_str_eq(rig_state(), "done");
+	ck_assert_uint_eq(rig.starts_lost, 1);
+	timeline = rig_timeline();
+	ck_assert_ptr_nonnull(strstr(timeline, "start-lost it was to be started"));
+}
+END_TEST
+
+START_TEST(move_that_fails_leaves_it_to_be_started_here)
+{
+	set_up_due();
+	rig_bring_to("handover");
+	rig_completes();
+	rig_peer_says("go", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(vm_is_autostart_due(rig_vm()));
+	ck_assert_uint_eq(rig.starts_lost, 0);
 }
 END_TEST
 
@@ -249,6 +313,33 @@ START_TEST(it_arrives_stopped_and_the_source_hears_of_it_when_qemu_has_ended)
 }
 END_TEST
 
+static void arrive(void)
+{
+	set_up();
+	rig.is_to_be_started = true;
+	ck_assert_int_eq(rig_offer(), ERR_NONE);
+	rig_loads();
+	ck_assert_str_eq(rig_go(false), "taken");
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+}
+
+START_TEST(it_is_to_be_started_here_if_it_was_to_be_there)
+{
+	rig.more_members = ",\"autostart\":true";
+	arrive();
+	ck_assert(vm_is_autostart_due(rig_vm()));
+	rig_restart();
+	ck_assert(vm_is_autostart_due(rig_vm()));
+}
+END_TEST
+
+START_TEST(it_is_not_to_be_started_if_its_definition_does_not_say_so)
+{
+	arrive();
+	ck_assert(!vm_is_autostart_due(rig_vm()));
+}
+END_TEST
+
 /* Whatever go says: a source that forgot it in a restart would say `run'. */
 START_TEST(go_cannot_make_it_run)
 {
@@ -286,6 +377,9 @@ Suite *suite(void)
 
 	tcase_add_test(tc, source_starts_a_qemu_and_ends_it_when_the_vm_was_taken);
 	tcase_add_test(tc, offer_says_that_it_is_stopped);
+	tcase_add_test(tc, that_it_is_to_be_started_goes_with_it);
+	tcase_add_test(tc, destination_that_does_not_start_it_is_told_of_when_it_has_it);
+	tcase_add_test(tc, move_that_fails_leaves_it_to_be_started_here);
 	tcase_add_test(tc, older_destination_is_never_asked);
 	tcase_add_test(tc, post_copy_is_refused);
 	tcase_add_test(tc, qemu_that_cannot_be_started_ends_the_move);
@@ -296,6 +390,8 @@ Suite *suite(void)
 	tcase_add_test(tc, old_record_never_ends_a_guest_that_was_started_since);
 	tcase_add_test(tc, old_record_ends_the_qemu_of_a_move_whose_guest_never_ran);
 	tc = rig_add_case(suite, "destination");
+	tcase_add_test(tc, it_is_to_be_started_here_if_it_was_to_be_there);
+	tcase_add_test(tc, it_is_not_to_be_started_if_its_definition_does_not_say_so);
 	tcase_add_test(tc, it_arrives_stopped_and_the_source_hears_of_it_when_qemu_has_ended);
 	tcase_add_test(tc, go_cannot_make_it_run);
 	tcase_add_test(tc, restart_between_taken_and_the_end_of_its_qemu_ends_it);

@@ -7,6 +7,7 @@
 #include "newest_rig.h"
 #include "owner/claims.h"
 #include "owner/start.h"
+#include "vm/vm_priv.h"
 
 #define OTHER_MOVE "018f0000-0000-7000-8000-0000000000b1"
 
@@ -88,13 +89,20 @@ static void record_host_b(void)
 
 /* ---- a question without a start ------------------------------------------------- */
 
-static void begin_question(void)
+static void ask_the_peers(bool is_dry)
 {
-	const struct start_wish wish = { .action = VM_ACTION_START, .by = "root" };
+	const struct start_wish wish = { .action = VM_ACTION_START,
+					 .by = "root",
+					 .is_dry = is_dry };
 
 	start_ask(&newest_rig_env, newest_rig, rig_vm(), &wish, on_done, (void *)0);
 	ck_assert_uint_eq(answers[0].count, 0);
 	rig_run();
+}
+
+static void begin_question(void)
+{
+	ask_the_peers(false);
 }
 
 START_TEST(question_is_answered_and_nothing_is_started)
@@ -117,6 +125,21 @@ START_TEST(question_is_refused_as_a_start_would_be)
 	newest_rig_none("c");
 	assert_refused("b");
 	ck_assert_str_eq(vm_state(rig_vm()), "was-here");
+}
+END_TEST
+
+/* Neither does the record change, nor does a peer that asks hear of a start. */
+START_TEST(dry_question_is_refused_and_changes_nothing)
+{
+	ask_the_peers(true);
+	ck_assert_uint_eq(rig_vm()->asking, 0);
+	newest_rig_has("b", "owned", "stopped", RIG_GENERATION + 1);
+	newest_rig_none("c");
+	assert_refused("b");
+	ck_assert_str_eq(vm_state(rig_vm()), "stopped");
+	ck_assert(!vm_knows_host(rig_vm(), "b"));
+	ck_assert_uint_eq(rig_vm()->asking, 0);
+	ck_assert_uint_eq(trace_count("disk"), 0);
 }
 END_TEST
 
@@ -503,6 +526,7 @@ static void add_asking(Suite *s)
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, question_is_answered_and_nothing_is_started);
 	tcase_add_test(tc, question_is_refused_as_a_start_would_be);
+	tcase_add_test(tc, dry_question_is_refused_and_changes_nothing);
 	tcase_add_test(tc, question_host_of_the_record_silent_names_the_start);
 	tcase_add_test(tc, start_waits_for_all_peers_and_runs);
 	tcase_add_test(tc, start_host_of_the_record_that_is_no_peer_is_asked_too);
