@@ -127,6 +127,7 @@ void client_free(struct client *client)
 		return;
 	client_exchange_fini(&client->exchange);
 	json_object_put(client->problem);
+	free(client->etag);
 	free(client->socket_path);
 	free(client->base_url);
 	free(client->address);
@@ -341,6 +342,8 @@ static void set_request(struct client_exchange *exchange, const struct client_re
 	client_exchange_header(exchange, "Accept", "application/json");
 	if (request->idempotency_key)
 		client_exchange_header(exchange, "Idempotency-Key", request->idempotency_key);
+	if (request->if_match)
+		client_exchange_header(exchange, "If-Match", request->if_match);
 	if (strcmp(request->method, "GET") != 0) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body ? request->body : "");
@@ -349,6 +352,21 @@ static void set_request(struct client_exchange *exchange, const struct client_re
 				       request->body ? "application/json" : NULL);
 	}
 	client_exchange_url(exchange, request->path);
+}
+
+const char *client_etag(const struct client *client)
+{
+	return client->etag ? client->etag : "";
+}
+
+static void note_etag(struct client *client)
+{
+	struct curl_header *header;
+
+	free(TAKE_PTR(client->etag));
+	if (curl_easy_header(client->exchange.curl, "ETag", 0, CURLH_HEADER, -1, &header) ==
+	    CURLHE_OK)
+		client->etag = xstrdup(header->value);
 }
 
 bool client_call(struct client *client, const struct client_request *request,
@@ -367,6 +385,7 @@ bool client_call(struct client *client, const struct client_request *request,
 	code = curl_easy_perform(exchange->curl);
 	if (code != CURLE_OK)
 		return client_transport_err(exchange, code, err);
+	note_etag(client);
 	curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status >= 300)
 		return client_problem_err(client, status, &exchange->body, err);

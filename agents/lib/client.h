@@ -51,6 +51,7 @@ struct client_request {
 	const char *body; /* JSON text; NULL: none */
 	size_t body_len;
 	const char *idempotency_key; /* or NULL */
+	const char *if_match;        /* a tag of client_etag(), or NULL */
 	uint32_t timeout_ms;         /* 0: two minutes */
 };
 
@@ -72,6 +73,10 @@ void client_interrupt(void);
 /* The problem document of the last call, if it failed with one, else NULL; borrowed
  * until the next call. */
 struct json_object *client_problem(const struct client *client);
+
+/* The tag of the object that the last call has answered with, "" if it had none; borrowed until the
+ * next call. */
+const char *client_etag(const struct client *client);
 
 /* ---- events ---------------------------------------------------------------- */
 

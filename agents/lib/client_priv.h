@@ -31,6 +31,7 @@ struct client {
 	uint32_t timeout_ms; /* of calls that have none of their own; 0: the usual one */
 	struct faults *faults;
 	struct json_object *problem;
+	char *etag;                      /* NULL: the last answer had none */
 	struct client_exchange exchange; /* for client_call(): keeps the connection */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agents/migrctl/cmd_edit.h"
 
+#include "agents/migrctl/edit_file.h"
+#include "agents/migrctl/edit_session.h"
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -102,7 +104,8 @@ static bool fill(const struct edit_values *values, struct json_object *body, str
 	if (!json_object_object_length(body))
 		return err_set(err, ERR_INVALID,
 			       "nothing to change: give --memory, --vcpus, --cpu-model, "
-			       "--boot-order, --remove or --file");
+			       "--boot-order, --remove or --file, or set VISUAL or EDITOR to an "
+			       "editor");
 	if (values->when)
 		json_add_str(body, "when", values->when);
 	return true;
@@ -123,9 +126,39 @@ static void print_edits(const char *name, struct json_object *vm)
 	}
 }
 
+static void print(const struct cli_call *call, struct json_object *vm)
+{
+	if (migrctl_wants_json(call))
+		migrctl_print_data(call, vm);
+	else
+		print_edits(call->words[0], vm);
+}
+
+static bool run_editor(struct cli_call *call, struct err *err)
+{
+	const struct edit_values *values = call->values;
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *vm = NULL;
+
+	if (!client || !edit_session_run(client, call->words[0], values->when, &vm, err))
+		return false;
+	if (vm)
+		print(call, vm);
+	else
+		fprintf(stderr, "VM '%s': nothing was changed\n", call->words[0]);
+	return true;
+}
+
+static bool has_changes(const struct edit_values *values)
+{
+	return values->memory.is_set || values->vcpus.is_set || values->cpu_model ||
+	       values->boot_order || values->remove || values->file;
+}
+
 static bool run_edit(struct cli_call *call, struct err *err)
 {
 	const struct edit_values *values = call->values;
+	bool is_typed = !has_changes(values) && edit_file_editor();
 	CLEANUP(migrctl_client_freep) struct client *client = NULL;
 	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "");
 	CLEANUP(json_putp)
@@ -134,16 +167,15 @@ static bool run_edit(struct cli_call *call, struct err *err)
 	CLEANUP(json_putp) struct json_object *vm = NULL;
 	struct client_request request = { .method = "PATCH", .path = path };
 
+	if (is_typed)
+		return run_editor(call, err);
 	if (!body || !fill(values, body, err))
 		return false;
 	client = migrctl_client(call, err);
 	request.body = json_text(body, &request.body_len);
 	if (!client || !client_call(client, &request, &vm, err))
 		return false;
-	if (migrctl_wants_json(call))
-		migrctl_print_data(call, vm);
-	else
-		print_edits(call->words[0], vm);
+	print(call, vm);
 	return true;
 }
 
@@ -157,6 +189,8 @@ const struct cli_command cmd_vm_edit = {
 	.values_size = sizeof(struct edit_values),
 	.summary = "change its memory, vCPUs, CPU model, boot order, disks or NICs",
 	.details =
+		"Without options but --when: in the editor of VISUAL or EDITOR, on its "
+		"definition.\n"
 		"Of a stopped guest now; of one that runs when it is started next, unless\n"
 		"--when says another.  What waits is in `next' of its definition, and goes with\n"
 		"it when it is moved; the value that it has now takes that back.  A disk or NIC "

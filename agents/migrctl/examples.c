@@ -40,7 +40,7 @@ static const struct {
 	{ "vm", "edit",
 	  E("vm edit vm1 --memory 8G --vcpus 4")
 		  E("vm edit vm1 --boot-order cd0,disk0 --when next-start")
-			  E("vm edit vm1 --file changes.json --remove disk1") },
+			  E("vm edit vm1 --file changes.json --remove disk1") E("vm edit vm1") },
 	{ "vm", "rename", E("vm rename vm1 web1") },
 	{ "vm", "backup",
 	  E("vm backup vm1 /srv/backups/vm1 --watch")

@@ -2,8 +2,27 @@
 """A guest is changed: while it is stopped at once, while it runs when it is started next."""
 import http.client
 import json
+import os
+import subprocess
+import sys
 
+from lib import settings
 from lib.world import SystemTest
+
+# Leaves what it was shown, does the next step: a command, and one text in place of another.
+EDITOR = """
+import json, pathlib, subprocess, sys
+steps, path = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+text = path.read_text(encoding="utf-8")
+todo, seen = json.loads(steps.read_text(encoding="utf-8"))
+command, old, new = todo[0]
+steps.write_text(json.dumps([todo[1:], [*seen, text]]), encoding="utf-8")
+if command:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+if old not in text:
+    sys.exit(f"{old!r} is not there")
+path.write_text(text.replace(old, new), encoding="utf-8")
+"""
 
 
 class EditTest(SystemTest):
@@ -30,7 +49,7 @@ class EditTest(SystemTest):
         for body in ({"memory_mib": 192, "boot_order": ["boot", "none"]},
                      {"memory_mib": 192, "boot_order": ["boot", "boot"]},
                      {"memory_mib": 192, "vcpus": 0}, {"when": "now"}, {"memory_mib": "192"},
-                     {"memory_mib": 192, "uuid": "x"}, {"memory_mib": 192, "remove": ["none"]},
+                     {"memory_mib": 192, "max_memory_mib": 512}, {"memory_mib": 192, "remove": ["none"]},
                      {"memory_mib": 192, "disks": [{"id": "boot"}]}):
             self.assert_api_error(400, "invalid", self.patch, self.a, **body)
             self.assert_api_error(400, "invalid", self.a.api.call, "PATCH",
@@ -137,3 +156,95 @@ class EditTest(SystemTest):
         self.a.migrctl("vm", "restore", self.a.saved / "demo", "--watch")
         self.assertEqual(("running", {"tier": "web"}),
                          (self.a.vms()["demo"]["state"], self.a.vm("demo")["definition"]["labels"]))
+
+
+class EditorTest(SystemTest):
+    host_ids = ("a",)
+
+    def prepare(self):
+        self.typed = self.world.dir / "typed"
+        self.typed.mkdir()
+        self.script = self.world.dir / "editor.py"
+        self.script.write_text(EDITOR, encoding="utf-8")
+
+    def command(self, *args):
+        return [str(settings.program("migrctl")), "--socket", str(self.a.socket), *map(str, args)]
+
+    def edit(self, *steps, options=()):
+        """A person does so, one step each time that the editor is opened.  What was shown, and the
+        CompletedProcess."""
+        file = self.world.dir / "steps.json"
+        file.write_text(json.dumps([steps, []]), encoding="utf-8")
+        done = subprocess.run(self.command("vm", "edit", "demo", *options), text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                              timeout=settings.seconds(60),
+                              env={**os.environ, "TMPDIR": str(self.typed),
+                                   "VISUAL": f"{sys.executable} {self.script} {file}"})
+        left, seen = json.loads(file.read_text(encoding="utf-8"))
+        self.assertEqual([], left, done.stderr)
+        return seen, done
+
+    def definition(self):
+        return self.a.vm("demo")["definition"]
+
+    def test_definition_is_changed_in_an_editor(self):
+        self.world.guest("demo", area=0).create(self.a)
+        self.a.migrctl("vm", "label", "demo", "tier=web", "old=yes")
+        before = self.definition()
+        seen, done = self.edit((None, "", ""))
+        self.assertEqual((0, "", "VM 'demo': nothing was changed\n"),
+                         (done.returncode, done.stdout, done.stderr))
+        self.assertEqual(before, self.definition())
+        shown = "".join(line for line in seen[0].splitlines(True) if not line.startswith("#"))
+        self.assertEqual(before, json.loads(shown))
+
+        # Faults are told one after another, and all of those that the host finds.
+        memory = f'"memory_mib": {before["memory_mib"]}'
+        seen, done = self.edit(
+            (None, memory, '"memory_mib": ,'),
+            (None, '"memory_mib": ,', f'{memory}, "max_memory_mib": 512'),
+            (None, f'{memory}, "max_memory_mib": 512', '"memory_mib": 0'),
+            (None, '"memory_mib": 0', '"memory_mib": 192, "autostart": true'),
+            options=("--when", "now"))
+        self.assertEqual(0, done.returncode, done.stderr)
+        for text, words in zip(seen[1:], ("line", "'max_memory_mib' cannot be changed here",
+                                          "  /memory_mib: ")):
+            comments = [line for line in text.splitlines() if line.startswith("#")]
+            self.assertIn(words, "\n".join(comments))
+            self.assertIn("# Nothing was changed: ", text)
+        self.assertIn("demo: memory_mib: now\n", done.stdout)
+        self.assertEqual(before | {"memory_mib": 192, "autostart": True}, self.definition())
+
+        seen, done = self.edit((None, '"old": "yes"', '"new": "yes"'))
+        self.assertEqual({"tier": "web", "new": "yes"}, self.definition()["labels"])
+        self.assertEqual([], os.listdir(self.typed))
+
+    def test_what_was_typed_is_kept_when_it_cannot_be_taken(self):
+        self.world.guest("demo", area=0).create(self.a)
+        self.edit((None, '"vcpus": 1', '"vcpus": 2'))
+        _, done = self.edit((None, '"vcpus": 2', '"vcpus": 0'), (None, "", ""))
+        self.assertNotEqual(0, done.returncode)
+        (kept,) = self.typed.iterdir()
+        self.assertIn(f"what was typed is in '{kept}'", done.stderr)
+        self.assertIn('"vcpus": 0', kept.read_text(encoding="utf-8"))
+        self.assertEqual(2, self.definition()["vcpus"])
+        kept.unlink()
+
+        # Somebody else has changed the VM while it was being typed.
+        seen, done = self.edit(
+            (self.command("vm", "label", "demo", "tier=web"), '"vcpus": 2', '"vcpus": 3'),
+            (None, '"vcpus": 2', '"vcpus": 4'))
+        self.assertEqual(0, done.returncode, done.stderr)
+        (kept,) = self.typed.iterdir()
+        self.assertIn(f"what was typed is in '{kept}'", done.stderr)
+        self.assertIn(f"# What was typed is in {kept}\n", seen[1])
+        self.assertIn('"vcpus": 3', kept.read_text(encoding="utf-8"))
+        self.assertIn('"tier": "web"', seen[1])
+        definition = self.definition()
+        self.assertEqual((4, {"tier": "web"}), (definition["vcpus"], definition["labels"]))
+        kept.unlink()
+
+        self.a.stop()
+        _, done = self.edit()
+        self.assertNotEqual(0, done.returncode)
+        self.assertEqual([], os.listdir(self.typed))
