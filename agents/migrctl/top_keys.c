@@ -149,15 +149,6 @@ static void scroll(struct top *top, long by)
 	top->opened_line = line < 0 ? 0 : (size_t)line;
 }
 
-static size_t sort_count(void)
-{
-	size_t count = 0;
-
-	while (vm_figures_sorts[count])
-		count++;
-	return count;
-}
-
 enum top_action top_key(struct top *top, int key)
 {
 	top->note[0] = '\0';
@@ -187,7 +178,7 @@ enum top_action top_key(struct top *top, int key)
 		top->is_typing = true;
 		return TOP_STAY;
 	case 's':
-		top->sort = (top->sort + 1) % sort_count();
+		top->sort = vm_figures_sorts[top->sort + 1] ? top->sort + 1 : 0;
 		return TOP_STAY;
 	case SCREEN_UP:
 	case 'k':

@@ -13,7 +13,7 @@ status=0
 	exit 1
 }
 for name in migrd migrctl migrd-plan migrd-stream migrd-output migrd-hook README.md ARCHITECTURE.md api.md errors.md \
-	guest.json witness $(cd "$source/man" && ls -- *.[1-9]); do
+	guest.json linux-cloud.json witness $(cd "$source/man" && ls -- *.[1-9]); do
 	[ -n "$(find "$root" -name "$name" -type f)" ] ||
 		{ echo "'make install' leaves out $name"; status=1; }
 done
