@@ -143,6 +143,7 @@ static const struct {
 	  E("wait move 01890a5d-ac96-774b-bcce-b302099a8057 --until done")
 		  E("wait evacuation current --until drained --timeout 7200") },
 	{ "top", NULL, E("top") E("top --sort memory") E("top --once") },
+	{ "web", NULL, E("web") E("web --browser xdg-open") E("web --context rack1 --idle 480") },
 	{ "events", NULL, E("events --type move --vm vm1") E("events -o json --count 10") },
 	{ "pki", "init", E("pki init") },
 	{ "pki", "host", E("pki host a=192.0.2.1 b=192.0.2.2") },

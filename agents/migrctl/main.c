@@ -35,6 +35,7 @@
 #include "agents/migrctl/cmd_vmbackup.h"
 #include "agents/migrctl/cmd_vnc.h"
 #include "agents/migrctl/cmd_wait.h"
+#include "agents/migrctl/cmd_web.h"
 #include "agents/migrctl/cmd_webhook.h"
 #include "agents/migrctl/complete.h"
 #include "agents/migrctl/error_page.h"
@@ -217,6 +218,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_job_list,
 	&cmd_wait,
 	&cmd_events,
+	&cmd_web,
 	&cmd_webhook_add,
 	&cmd_webhook_list,
 	&cmd_webhook_show,

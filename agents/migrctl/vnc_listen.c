@@ -142,6 +142,16 @@ static bool is_own(int fd)
 	return false;
 }
 
+uint16_t vnc_listen_port_of(const struct vnc_listen *listen)
+{
+	struct sockaddr_in address = { 0 };
+	socklen_t len = sizeof(address);
+
+	return getsockname(listen->fd, (struct sockaddr *)&address, &len) == 0
+		       ? ntohs(address.sin_port)
+		       : 0;
+}
+
 /* ---- both ------------------------------------------------------------- */
 
 int vnc_listen_accept(const struct vnc_listen *listen)

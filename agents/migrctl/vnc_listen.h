@@ -26,6 +26,8 @@ bool vnc_listen_port(uint16_t port, struct vnc_listen *ret, struct err *err);
 /* The next viewer; does not block.  -1: there is none, or it was another user's, of which a line on
  * standard error tells. */
 int vnc_listen_accept(const struct vnc_listen *listen);
+/* The port of vnc_listen_port(). */
+uint16_t vnc_listen_port_of(const struct vnc_listen *listen);
 void vnc_listen_fini(struct vnc_listen *listen);
 
 #endif

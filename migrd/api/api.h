@@ -334,6 +334,10 @@ void api_peer_capacity(struct http_request *req, void *data);
 void api_capacity_fini(struct api *api);
 /* openapi.c */
 void api_openapi(struct http_request *req, void *data);
+/* web.c */
+void api_web_page(struct http_request *req, void *data);
+void api_web_file(struct http_request *req, void *data);
+void api_caller_get(struct http_request *req, void *data);
 /* metrics.c */
 void api_metrics(struct http_request *req, void *data);
 /* readyz.c */

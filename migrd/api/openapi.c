@@ -419,6 +419,8 @@ static struct json_object *paths(void)
 		char method[8];
 		size_t len = strlen(route->method);
 
+		if (route->is_file)
+			continue;
 		for (size_t i = 0; i <= len; i++)
 			method[i] = (char)(route->method[i] | (i < len ? 0x20 : 0));
 		json_object_object_add(get_or_add(ret, route->path), method, operation(route));

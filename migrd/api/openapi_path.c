@@ -22,6 +22,7 @@ static const struct {
 	const char *description;
 } tags[] = {
 	{ "host", "This host: what it is, what is wrong with it, whether it takes guests" },
+	{ "caller", "Who asks" },
 	{ "peers", "The other hosts, as this one knows them" },
 	{ "capacity", "Room of this host and its peers" },
 	{ "vms", "VMs of this host: definition, life, devices, guest agent, saves" },

@@ -5,6 +5,7 @@
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
+#include "wire/caller.h"
 #include "wire/capacity.h"
 #include "wire/evacuation_reply.h"
 #include "wire/event.h"
@@ -243,6 +244,8 @@ static const struct http_query_key start_query[] = {
 
 const struct http_route api_routes[] = {
 	{ "GET", "/v1/host", V, api_host_get, .summary = "This host", .reply = host_reply_fields },
+	{ "GET", "/v1/caller", V, api_caller_get, .summary = "Who asks, and with which role",
+	  .reply = caller_reply_fields },
 	{ "GET", "/v1/host/check", V, api_host_check, .summary = "What should not be on this host",
 	  .reply = host_check_fields },
 	{ "POST", "/v1/host/check/repair", A, api_host_repair,
@@ -589,6 +592,8 @@ const struct http_route api_routes[] = {
 	  .type = "text/plain" },
 	{ "GET", "/openapi.json", V, api_openapi, .summary = "This document",
 	  .type = "application/json" },
+	{ "GET", "/ui", V, api_web_page, .summary = "A page for browsers", .is_file = true },
+	{ "GET", "/ui/{file}", V, api_web_file, .summary = "A part of it", .is_file = true },
 	{ "POST", "/peer/v1/hello", P, api_peer_hello, .summary = "Agree on a protocol",
 	  .body = peer_hello_fields, .reply = peer_hello_reply_fields },
 	{ "POST", "/peer/v1/moves/{id}/prepare", P, api_peer_prepare, .summary = "Get ready",

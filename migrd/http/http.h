@@ -62,6 +62,7 @@ struct http_route {
 	/* Of a good answer; 0: 200, or 204 without a reply.  One of 201 or 202 may be 200 too, when
 	 * nothing was made. */
 	int status;
+	bool is_file;     /* for browsers (http/file.h): not in /openapi.json */
 	const char *type; /* of a good answer that is no JSON; for /openapi.json */
 	/* Table of a problem that has more members than others, and its status. */
 	const struct json_field *problem;

@@ -8,6 +8,7 @@
 #include "wire/adopt_request.h"
 #include "wire/agent_request.h"
 #include "wire/backup_request.h"
+#include "wire/caller.h"
 #include "wire/capacity.h"
 #include "wire/evacuation_reply.h"
 #include "wire/event.h"
@@ -129,6 +130,8 @@ static const struct {
 	  "The answer of every route with a status from 400 on (RFC 9457); some routes add "
 	  "members." },
 	{ "host", host_reply_fields, JSON_SCHEMA_REPLY, "Host", "The answer of GET /v1/host." },
+	{ "caller", caller_reply_fields, JSON_SCHEMA_REPLY, "Caller",
+	  "The answer of GET /v1/caller." },
 	{ "host-check", host_check_fields, JSON_SCHEMA_REPLY, "Check of a host",
 	  "The answer of GET /v1/host/check and POST /v1/host/check/repair." },
 	{ "host-backup", host_backup_fields, JSON_SCHEMA_REPLY, "Copy of the state database",

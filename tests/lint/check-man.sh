@@ -25,10 +25,10 @@ fi
 
 # "noun verb" of each command.
 commands=$("$build/bin/migrctl" --help | sed -n 's/^  \([a-z].*\)/\1/p' |
-	awk '{ print $1, ($2 ~ /^[a-z]/ && !/^(backup|events|top) / ? $2 : "") }' | sed 's/ $//' | sort -u)
+	awk '{ print $1, ($2 ~ /^[a-z]/ && !/^(backup|events|top|web) / ? $2 : "") }' | sed 's/ $//' | sort -u)
 nouns=$(echo "$commands" | sed -n 's/ .*//p' | sort -u | paste -sd '|')
 documented=$(grep -E '^(\.It )?\.?Cm ' man/migrctl.1 |
-	grep -oE "Cm (($nouns) [a-z-]+|backup|events|explain|top|wait)" | sed 's/^Cm //' | sort -u)
+	grep -oE "Cm (($nouns) [a-z-]+|backup|events|explain|top|wait|web)" | sed 's/^Cm //' | sort -u)
 if [ -z "$commands" ] || [ "$commands" != "$documented" ]; then
 	printf 'commands of migrctl and in migrctl(1) differ:\n%s\n---\n%s\n' "$commands" "$documented"
 	status=1
