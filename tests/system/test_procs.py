@@ -27,6 +27,14 @@ class Signalled(threading.Thread):
         signal.pthread_kill(threading.get_ident(), signal.SIGCHLD)
 
 
+class NameTest(unittest.TestCase):
+    # Of 37 worlds one has a directory that begins so.
+    def test_name_of_the_scratch_directory_names_no_guest(self):
+        self.assertFalse(procs.names_any("/tmp/mig3z8x2t4e/h/a/run/g7.sock", ["g3"]))
+        self.assertTrue(procs.names_any("/tmp/mig3z8x2t4e/h/a/run/g3.sock", ["g3"]))
+        self.assertTrue(procs.names_any("guest=g3,debug-threads=on", ["g4", "g3"]))
+
+
 class ChildTest(unittest.TestCase):
     # As on a busy host: the child has ended, and the signal is handled, before anybody knows it.
     def test_child_that_ends_at_once_has_its_exit_status(self):

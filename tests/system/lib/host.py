@@ -271,12 +271,12 @@ class Host:
     def traces(self, *needles):
         """All that is left of a guest or move on this host: processes, sockets, files."""
         found = [f"process {procs.describe(pid)}" for pid in self.children()
-                 if any(n in arg for n in needles for arg in procs.cmdline(pid))]
+                 if any(procs.names_any(arg, needles) for arg in procs.cmdline(pid))]
         for top in (self.run_dir, self.state_dir, self.log_dir):
             for directory, dirs, files in os.walk(top):
                 found += [f"file {directory}/{name}" for name in dirs + files
                           if any(n in name for n in needles)]
-        found += [f"socket {path}" for path in self.sockets() if any(n in path for n in needles)]
+        found += [f"socket {path}" for path in self.sockets() if procs.names_any(path, needles)]
         return found
 
     def assert_clean(self, vm, moves=()):

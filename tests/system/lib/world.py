@@ -320,8 +320,12 @@ class SystemTest(unittest.TestCase):
 
     def assert_gone(self, host, name="g1"):
         """The VM is not on HOST, which may end its side of a move a moment later than the other."""
+        def is_its_own(arg):    # of `-name'; a path may hold the name by chance
+            return arg.split(",")[0] in (name, f"guest={name}")
+
         self.eventually(f"no VM {name} and no QEMU of it on {host}", lambda: name not in host.vms()
-                        and not any(name in arg for pid in host.qemus() for arg in procs.cmdline(pid)))
+                        and not any(map(is_its_own, (arg for pid in host.qemus()
+                                                     for arg in procs.cmdline(pid)))))
 
     def note(self, text):
         """Adds figures that the runner prints beside the test's name."""
