@@ -298,6 +298,23 @@ START_TEST(begin_multifd_is_told_to_qemu_and_to_the_destination)
 }
 END_TEST
 
+/* Of several connections a QEMU before 10.0 may fail just as it gives its images up, and let the
+ * guest run on: `cont' takes them back. */
+START_TEST(multifd_that_fails_in_an_old_qemu_takes_the_images_back)
+{
+	fake_peer_features = &there;
+	rig_start_move_with(&over_multifd);
+	rig_answer_prepare();
+	fake_stream_becomes(STREAM_CHANNEL_READY);
+	ck_assert_str_eq(rig_state(), "transfer");
+	fake_qemu_migrates("failed");
+	rig_peer_says("drop", "refused");
+	ck_assert_str_eq(rig_state(), "failed");
+	ck_assert(rig_guest_runs());
+	ck_assert_uint_eq(trace_count("qmp cont"), 1);
+}
+END_TEST
+
 /* A destination that was started just now has not asked its QEMU program yet. */
 START_TEST(begin_multifd_waits_until_the_destination_says_what_it_offers)
 {
@@ -389,6 +406,7 @@ Suite *suite(void)
 	tc = rig_add_case(s, "multifd");
 	tcase_add_checked_fixture(tc, NULL, forget_features);
 	tcase_add_test(tc, begin_multifd_is_told_to_qemu_and_to_the_destination);
+	tcase_add_test(tc, multifd_that_fails_in_an_old_qemu_takes_the_images_back);
 	tcase_add_test(tc, begin_multifd_waits_until_the_destination_says_what_it_offers);
 	tcase_add_test(tc, begin_multifd_destination_never_says_move_is_refused);
 	tcase_add_test(tc, begin_multifd_destination_out_of_reach_says_so);
