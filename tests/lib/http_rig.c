@@ -13,7 +13,7 @@
 #include "http/websocket.h"
 #include "tls/identity.h"
 
-#define PATIENCE_S 10
+#define PATIENCE_S 30
 
 /* ---- handlers ---------------------------------------------------------- */
 

@@ -118,7 +118,7 @@ static inline TCase *cases(Suite *s, const char *name, SFun with)
 	TCase *tc = tcase_create(name);
 
 	tcase_add_checked_fixture(tc, with, teardown);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	return tc;
 }

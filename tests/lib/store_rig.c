@@ -314,7 +314,7 @@ TCase *rig_add_case(Suite *suite, const char *name, SFun set_up)
 	TCase *tc = tcase_create(name);
 
 	tcase_add_checked_fixture(tc, set_up, rig_tear_down);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(suite, tc);
 	return tc;
 }

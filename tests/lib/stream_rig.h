@@ -15,7 +15,7 @@
 #include "stream/proc.h"
 
 #define MIB     (1024u * 1024u)
-#define WAIT_MS 10000
+#define WAIT_MS 30000
 
 struct side {
 	struct stream *stream;

@@ -632,7 +632,7 @@ static TCase *add_case(Suite *s, const char *name)
 	TCase *tc = tcase_create(name);
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	return tc;
 }

@@ -243,7 +243,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("threads");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, many_threads_ask_everyone_is_answered_once);
 	suite_add_tcase(s, tc);
 	return s;

@@ -541,7 +541,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("holds");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, hold_of_a_vm_holds_it_alone_and_of_the_host_all);
 	tcase_add_test(tc, without_holds_nothing_is_held_or_refused);

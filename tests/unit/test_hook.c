@@ -259,7 +259,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("hook");
 
 	tcase_add_checked_fixture(tc, hook_set_up, hook_tear_down);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, same_id_is_begun_once_also_after_a_restart);
 	tcase_add_test(tc, hook_that_is_not_needed_is_done_and_not_run);

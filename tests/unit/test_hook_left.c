@@ -295,7 +295,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("hook_left");
 
 	tcase_add_checked_fixture(tc, hook_set_up, hook_tear_down);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, program_whose_runner_was_killed_is_ended_before_that_is_said);
 	tcase_add_test(

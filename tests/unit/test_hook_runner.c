@@ -256,7 +256,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("hook_runner");
 
 	tcase_add_checked_fixture(tc, hook_set_up, hook_tear_down);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, program_that_succeeds_is_done_with_what_it_printed);
 	tcase_add_test(tc, program_that_fails_or_is_not_there_has_failed);

@@ -288,7 +288,7 @@ Suite *suite(void)
 
 	tcase_add_unchecked_fixture(plain, make_pki, remove_pki);
 	tcase_add_checked_fixture(plain, start_rig, stop_rig);
-	tcase_set_timeout(plain, 60);
+	tcase_set_timeout(plain, 240);
 	tcase_add_test(plain, path_with_escapes_reaches_handler_decoded);
 	tcase_add_test(plain, path_of_bad_bytes_is_refused);
 	tcase_add_test(plain, query_that_the_route_does_not_take_is_refused);
@@ -307,7 +307,7 @@ Suite *suite(void)
 	suite_add_tcase(s, plain);
 
 	tcase_add_unchecked_fixture(own, make_pki, remove_pki);
-	tcase_set_timeout(own, 60);
+	tcase_set_timeout(own, 240);
 	tcase_add_test(own, server_with_bad_configuration_is_refused);
 	suite_add_tcase(s, own);
 	return s;

@@ -18,10 +18,12 @@ static void drip(struct raw *raw, const char *start)
 	struct pollfd end = { .fd = raw->fd, .events = POLLRDHUP };
 	struct strbuf got = STRBUF_INIT;
 
-	raw_send(raw, start);
-	for (int i = 0; i < 500; i++) {
-		if (gnutls_record_send(raw->session, "x", 1) < 0 || poll(&end, 1, 20) > 0)
-			break;
+	/* On a busy machine it may be dropped before it has begun. */
+	if (gnutls_record_send(raw->session, start, strlen(start)) > 0) {
+		for (int i = 0; i < 500; i++) {
+			if (gnutls_record_send(raw->session, "x", 1) < 0 || poll(&end, 1, 20) > 0)
+				break;
+		}
 	}
 	ck_assert(!raw_read_until(raw, NULL, &got));
 	strbuf_fini(&got);
@@ -481,7 +483,7 @@ Suite *suite(void)
 
 	tcase_add_unchecked_fixture(plain, make_pki, remove_pki);
 	tcase_add_checked_fixture(plain, start_rig, stop_rig);
-	tcase_set_timeout(plain, 60);
+	tcase_set_timeout(plain, 240);
 	tcase_add_test(plain, noise_is_survived);
 	tcase_add_test(plain, requests_pipelined_are_answered_in_order);
 	tcase_add_test(plain, unverified_connections_are_limited_and_admins_get_in);
@@ -496,7 +498,7 @@ Suite *suite(void)
 
 	tcase_add_unchecked_fixture(hasty, make_pki, remove_pki);
 	tcase_add_checked_fixture(hasty, start_impatient_rig, stop_rig);
-	tcase_set_timeout(hasty, 60);
+	tcase_set_timeout(hasty, 240);
 	tcase_add_test(hasty, header_slow_is_dropped);
 	tcase_add_test(hasty, body_slow_is_dropped);
 	tcase_add_test(hasty, second_request_slow_is_dropped);
@@ -506,7 +508,7 @@ Suite *suite(void)
 	suite_add_tcase(s, hasty);
 
 	tcase_add_unchecked_fixture(own, make_pki, remove_pki);
-	tcase_set_timeout(own, 60);
+	tcase_set_timeout(own, 240);
 	tcase_add_test(own, server_freed_answers_outstanding);
 	tcase_add_test(own, server_freed_ends_streams);
 	suite_add_tcase(s, own);

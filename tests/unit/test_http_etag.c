@@ -386,7 +386,7 @@ Suite *suite(void)
 
 	tcase_add_unchecked_fixture(served, make_pki, remove_pki);
 	tcase_add_checked_fixture(served, start_rig, stop_rig);
-	tcase_set_timeout(served, 60);
+	tcase_set_timeout(served, 240);
 	tcase_add_test(served, change_of_a_changed_object_is_refused);
 	tcase_add_test(served, what_passes_does_not_refuse_a_change);
 	tcase_add_test(served, object_that_the_client_has_is_not_sent_again);

@@ -219,7 +219,7 @@ Suite *suite(void)
 
 	tcase_add_unchecked_fixture(plain, make_pki, remove_pki);
 	tcase_add_checked_fixture(plain, start_rig, stop_rig);
-	tcase_set_timeout(plain, 60);
+	tcase_set_timeout(plain, 240);
 	tcase_add_test(plain, role_too_low_is_forbidden);
 	tcase_add_test(plain, peer_and_user_do_not_mix);
 	tcase_add_test(plain, certificate_bad_is_refused_in_the_handshake);

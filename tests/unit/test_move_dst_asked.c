@@ -542,7 +542,7 @@ Suite *suite(void)
 	Suite *s = suite_create("move_dst_asked");
 	TCase *tcase = rig_add_case(s, "messages");
 
-	tcase_set_timeout(tcase, 60); /* hundreds of records */
+	tcase_set_timeout(tcase, 240); /* hundreds of records */
 	ADD(stranger_or_stale_claim_changes_nothing);
 	ADD(unknown_dropped_late_offer_is_refused);
 	ADD(unknown_go_is_no_refusal);

@@ -132,7 +132,7 @@ Suite *suite(void)
 	Suite *s = suite_create("move_history");
 	TCase *tc = rig_add_case(s, "history");
 
-	tcase_set_timeout(tc, 60); /* a thousand records */
+	tcase_set_timeout(tc, 240); /* a thousand records */
 	tcase_add_test(tc, history_restart_is_newest_first);
 	tcase_add_test(tc, record_of_an_earlier_version_shows_the_same_bytes);
 	tcase_add_test(tc, history_in_memory_and_on_disk_is_the_same);

@@ -12,9 +12,10 @@
 #include "peer/client.h"
 #include "tests/lib/check_main.h"
 #include "tests/lib/http_rig.h"
+#include "tests/lib/port_kept.h"
 #include "wire/transfer_plan.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 30000
 
 static struct http_pki pki;
 static struct rig rig;
@@ -263,7 +264,7 @@ START_TEST(last_answer_and_clock_are_known)
 	figures = figures_of("a");
 	ck_assert(figures.has_answered && figures.has_clock);
 	ck_assert_int_gt(figures.answered_ms, 0);
-	ck_assert_double_le(fabs(figures.clock_ahead_s), PATIENCE_MS / 1000);
+	ck_assert_double_le(fabs(figures.clock_ahead_s), 10);
 	post_to("a", "/peer/v1/hold", NULL, 300);
 	expect_err(2, ERR_TIMEOUT, "within 300 ms");
 	ck_assert(figures_of("a").was_asked && !figures_of("a").has_answered);
@@ -280,9 +281,11 @@ END_TEST
 START_TEST(server_restarted_is_greeted_again)
 {
 	uint16_t port = rig.port;
+	int kept;
 
 	echo(1);
 	rig_stop(&rig);
+	kept = port_keep(port);
 	post_to("a", "/peer/v1/echo", NULL, PATIENCE_MS);
 	expect_err(2, ERR_UNAVAILABLE, "connection refused");
 	rig = (struct rig){ .listen_port = port, .hello_version = 9 };
@@ -291,6 +294,7 @@ START_TEST(server_restarted_is_greeted_again)
 	expect_err(3, ERR_PROTOCOL, "version 9");
 	rig_call(&rig, tell_truth);
 	echo(4);
+	close(kept);
 }
 END_TEST
 
@@ -495,7 +499,6 @@ Suite *suite(void)
 
 	tcase_add_unchecked_fixture(tc, make_pki, remove_pki);
 	tcase_add_checked_fixture(tc, start_both, stop_both);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, hello_tells_each_time_what_the_peers_qemu_offers);
 	tcase_add_test(tc, requests_in_a_row_share_one_connection);
 	tcase_add_test(tc, peer_warmed_needs_no_further_connection);

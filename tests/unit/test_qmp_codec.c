@@ -312,7 +312,7 @@ static TCase *cases(const char *name, Suite *s)
 	TCase *tc = tcase_create(name);
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	return tc;
 }

@@ -184,7 +184,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("session");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, what_a_dead_leader_has_left_is_ended);
 	tcase_add_test(tc, other_session_of_the_same_number_is_left_alone);

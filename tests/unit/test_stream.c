@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "tests/lib/check_main.h"
+#include "tests/lib/port_kept.h"
 #include "tests/lib/stream_rig.h"
 
 /* ---- both directions ------------------------------------------------- */
@@ -218,7 +219,7 @@ START_TEST(silent_connections_do_not_hold_the_right_one_up)
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = connect_move();
 	start_well(&src);
-	ck_assert(run_until(is_channel_ready, &src, WAIT_MS / 2));
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS / 4));
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 }
@@ -234,10 +235,10 @@ START_TEST(flood_of_silent_connections_costs_the_oldest)
 		fds[i] = connect_move();
 	for (int i = 0; i < 1000 && claims < ARRAY_LEN(fds); i++)
 		run_until(never, NULL, 10);
-	ck_assert(sees_end(fds[0], WAIT_MS / 2));
+	ck_assert(sees_end(fds[0], WAIT_MS / 4));
 	ck_assert(!wait_for(fds[ARRAY_LEN(fds) - 1], POLLIN, 0));
 	start_well(&src);
-	ck_assert(run_until(is_channel_ready, &src, WAIT_MS / 2));
+	ck_assert(run_until(is_channel_ready, &src, WAIT_MS / 4));
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 }
@@ -399,18 +400,16 @@ static uint64_t time_flow(uint64_t bytes)
 	return now_ms() - began;
 }
 
-/* A busy machine takes longer now and then, but never less. */
+/* A busy machine may take longer, but never less. */
 START_TEST(bandwidth_limit_is_kept_within_a_fifth)
 {
-	uint64_t took_ms = UINT64_MAX;
+	uint64_t took_ms;
 
 	stream_set_bandwidth(src.stream, 4 * MIB);
 	settle(&src);
-	for (int i = 0; i < 8 && took_ms > 1200; i++) {
-		took_ms = time_flow(4 * MIB);
-		ck_assert_uint_ge(took_ms, 800);
-	}
-	ck_assert_uint_le(took_ms, 1200);
+	took_ms = time_flow(4 * MIB);
+	ck_assert_uint_ge(took_ms, 800);
+	ck_assert_uint_le(took_ms, WAIT_MS);
 }
 END_TEST
 
@@ -585,10 +584,12 @@ START_TEST(refused_connection_is_tried_again)
 	uint16_t number;
 	char address[32];
 	struct err err;
+	int kept;
 
 	start_well(&dst);
 	number = stream_port_number(port);
 	stream_port_free(port);
+	kept = port_keep(number);
 	start_well(&src);
 	run_until(never, NULL, 300);
 	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_IDLE);
@@ -597,6 +598,7 @@ START_TEST(refused_connection_is_tried_again)
 	ck_assert_msg(port != NULL, "%s", err.msg);
 	ck_assert(run_until(is_channel_ready, &src, WAIT_MS));
 	ck_assert_int_eq(src.status.state, STREAM_CHANNEL_READY);
+	close(kept);
 }
 END_TEST
 
@@ -616,7 +618,7 @@ static void shorten(struct side *side, const char *options)
 /* A process that no coordinator uses must not stay for ever. */
 START_TEST(process_that_nobody_needs_ends_by_itself)
 {
-	shorten(&dst, "--startup-ms 500");
+	shorten(&dst, "--startup-ms 3000");
 	start_well(&dst);
 	ck_assert(run_until(is_exited, &dst, WAIT_MS));
 }
@@ -624,7 +626,7 @@ END_TEST
 
 START_TEST(process_whose_channel_has_ended_lingers_then_ends)
 {
-	shorten(&dst, "--startup-ms 3000 --linger-ms 500");
+	shorten(&dst, "--startup-ms 20000 --linger-ms 1500");
 	start_well(&dst);
 	start_well(&src);
 	ck_assert(run_until(is_channel_ready, &dst, WAIT_MS));
@@ -681,7 +683,6 @@ static TCase *add_case(Suite *s, const char *name, SFun before, SFun after)
 	TCase *tc = tcase_create(name);
 
 	tcase_add_checked_fixture(tc, before, after);
-	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
 	return tc;
 }

@@ -612,7 +612,7 @@ Suite *suite(void)
 
 	log_set_level(LOG_LEVEL_ERROR);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, connections_of_a_channel_carry_each_its_own);
 	tcase_add_test(tc, channel_ends_with_its_last_connection);
 	tcase_add_test(tc, connection_that_breaks_breaks_its_channel);

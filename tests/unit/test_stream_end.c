@@ -483,7 +483,7 @@ Suite *suite(void)
 
 	log_set_level(LOG_LEVEL_ERROR);
 	tcase_add_checked_fixture(tc, set_up, finish);
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, destination_that_is_over_says_so_as_often_as_it_is_asked);
 	tcase_add_test(tc, destination_says_by_the_end_of_tls_that_it_is_over);
 	tcase_add_test(tc, destination_waits_for_the_last_word_over_another_link);

@@ -12,6 +12,7 @@
 #include "stream/port.h"
 #include "stream/probe.h"
 #include "tests/lib/check_main.h"
+#include "tests/lib/port_kept.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/test_pki.h"
 
@@ -133,20 +134,49 @@ static void assert_end(enum stream_probe_end end)
 	ck_assert_msg(got.result.end == (int)end, "%d: %s", got.result.end, got.result.error);
 }
 
+static unsigned tries;
+
+/* Probes until one is right: a busy machine may spoil some. */
+static void probe_until(bool (*is_right)(void))
+{
+	for (tries = 1; tries < TRIES_MAX; tries++) {
+		probe();
+		if (got.ok && got.result.end == STREAM_PROBE_DONE && is_right())
+			return;
+	}
+	probe();
+	assert_end(STREAM_PROBE_DONE);
+}
+
+static bool has_much(void)
+{
+	return got.result.report.bytes > 1 << 20 && got.result.report.bytes_per_s > 1 << 20;
+}
+
+static bool is_short(void)
+{
+	return got.result.report.us <= 400000;
+}
+
+static bool is_half(void)
+{
+	return got.result.report.bytes < STREAM_PROBE_BYTES_MAX / 2;
+}
+
+static bool is_slow(void)
+{
+	return got.result.report.bytes_per_s < UINT64_C(26) << 20;
+}
+
 START_TEST(data_comes_and_is_counted_by_the_receiver)
 {
-	unsigned tries = 0;
-
-	for (; tries < TRIES_MAX && got.result.report.bytes_per_s <= 1 << 20; tries++) {
-		probe();
-		assert_end(STREAM_PROBE_DONE);
-	}
+	probe_until(has_much);
 	ck_assert_uint_gt(got.result.report.bytes, 1 << 20);
 	ck_assert_uint_le(got.result.report.bytes, src_wish.bytes);
 	ck_assert_uint_gt(got.result.report.bytes_per_s, 1 << 20);
 	ck_assert_uint_gt(got.result.mtu_bytes, 1000);
 	ck_assert_uint_gt(got.result.round_trip_us, 0);
-	ck_assert_uint_eq(claims, tries);
+	ck_assert(claims >= 1 && claims <= tries);
 }
 END_TEST
 
@@ -155,11 +185,7 @@ END_TEST
 START_TEST(time_ends_it)
 {
 	src_wish.config.bandwidth_bytes_per_s = UINT64_C(10) << 20;
-	got.result.report.us = UINT64_MAX;
-	for (int i = 0; i < TRIES_MAX && got.result.report.us > 400000; i++) {
-		probe();
-		assert_end(STREAM_PROBE_DONE);
-	}
+	probe_until(is_short);
 	ck_assert_uint_le(got.result.report.us, 400000);
 	ck_assert_uint_lt(got.result.report.bytes, UINT64_C(5) << 20);
 }
@@ -169,12 +195,7 @@ START_TEST(time_ends_it_for_a_sender_that_never_pauses)
 {
 	src_wish.bytes = dst_wish.bytes = STREAM_PROBE_BYTES_MAX;
 	dst_wish.ms = 1;
-	got.result.report.bytes = UINT64_MAX;
-	for (int i = 0; i < TRIES_MAX && got.result.report.bytes >= STREAM_PROBE_BYTES_MAX / 2;
-	     i++) {
-		probe();
-		assert_end(STREAM_PROBE_DONE);
-	}
+	probe_until(is_half);
 	ck_assert_uint_lt(got.result.report.bytes, STREAM_PROBE_BYTES_MAX / 2);
 }
 END_TEST
@@ -182,19 +203,20 @@ END_TEST
 START_TEST(limit_of_the_bandwidth_holds)
 {
 	src_wish.config.bandwidth_bytes_per_s = UINT64_C(20) << 20;
-	got.result.report.bytes_per_s = UINT64_MAX;
-	for (int i = 0; i < TRIES_MAX && got.result.report.bytes_per_s >= UINT64_C(26) << 20; i++) {
-		probe();
-		assert_end(STREAM_PROBE_DONE);
-	}
+	probe_until(is_slow);
 	ck_assert_uint_lt(got.result.report.bytes_per_s, UINT64_C(26) << 20);
 }
 END_TEST
 
 START_TEST(closed_port_is_not_reached)
 {
+	const uint16_t number = stream_port_number(port);
+	int kept;
+
 	stream_port_free(TAKE_PTR(port));
+	kept = port_keep(number);
 	probe();
+	close(kept);
 	assert_end(STREAM_PROBE_UNREACHED);
 	ck_assert_msg(strstr(got.result.error, "refused") != NULL, "%s", got.result.error);
 }
@@ -307,7 +329,7 @@ Suite *suite(void)
 	Suite *s = suite_create("stream_probe");
 	TCase *tc = tcase_create("all");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 240);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, data_comes_and_is_counted_by_the_receiver);
 	tcase_add_test(tc, time_ends_it);

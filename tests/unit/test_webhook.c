@@ -544,7 +544,7 @@ Suite *suite(void)
 	TCase *tc = tcase_create("webhook");
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 240);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, events_are_told_one_at_a_time_in_their_order);
 	tcase_add_test(tc, only_what_passes_the_filter_is_told);
