@@ -24,6 +24,7 @@ function place() {
 function update() {
 	setText(document.getElementById("host"), fleet.caller.host);
 	setText(document.getElementById("who"), fleet.caller.name ? `${fleet.caller.name}, ${fleet.caller.role}` : "");
+	document.body.classList.toggle("looks-only", !fleet.mayChange());
 	const live = document.getElementById("live");
 	setText(live, LIVE[fleet.live]);
 	setAttribute(live, "class", "live " + fleet.live);

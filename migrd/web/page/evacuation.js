@@ -40,7 +40,7 @@ function ends(evacuation) {
 		return answer("Ends", "paused", "Nothing is begun until it is resumed.", "warn");
 	if (!end)
 		return answer("Ends", "not known", "");
-	return answer("Ends in", until(end.expected), `${until(end.earliest)} to ${until(end.latest)}; about ${clock(end.expected)}`);
+	return answer("Ends in", until(end.expected), `between ${until(end.earliest)} and ${until(end.latest)}; about ${clock(end.expected)}`);
 }
 
 function hostFill(host) {

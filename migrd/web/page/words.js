@@ -50,7 +50,10 @@ export function clock(text) {
 	return text ? new Date(text).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", second: "2-digit"}) : "";
 }
 
+// How long it is until then.
 export function until(text) {
+	if (new Date(text) <= Date.now())
+		return "now";
 	return duration(Math.max(0, Math.ceil((new Date(text) - Date.now()) / 1000) * 1000));
 }
 
