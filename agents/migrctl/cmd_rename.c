@@ -32,10 +32,10 @@ const struct cli_command cmd_vm_rename = {
 	.args = "VM NEW-NAME",
 	.min_args = 2,
 	.max_args = 2,
-	.summary = "give a guest that does not run another name",
+	.summary = "give a guest another name",
 	.details =
 		"Its uuid stays, by which hosts, moves and holds know it; records of moves that\n"
-		"were keep the name of then.  A running guest keeps its name, which its QEMU\n"
-		"was started with: stop it first.\n",
+		"were keep the name of then.  The QEMU of one that runs is shown by ps(1) with\n"
+		"the name that it was started with until it is started next, or has moved.\n",
 	.run = run_rename,
 };

@@ -356,7 +356,7 @@ const struct http_route api_routes[] = {
 	  .body = refresh_request_fields, .reply = refresh_reply_fields, .status = 202,
 	  .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/rename", O, api_vm_rename,
-	  .summary = "Give a VM that does not run another name", .body = vm_rename_fields,
+	  .summary = "Give a VM another name", .body = vm_rename_fields,
 	  .reply = vm_reply_fields, .query = api_try_query },
 	{ "POST", "/v1/vms/{name}/backup", O, api_vm_backup,
 	  .summary = "Back its disks up while it runs", .body = vmbackup_request_fields,

@@ -35,7 +35,7 @@ static const struct {
 	[VM_SYNC_QUERY] = { "query", "query", NEEDS_QEMU, true },
 	[VM_SYNC_MODIFY] = { "modify", "modify", NEEDS_QEMU, true },
 	[VM_SYNC_DEVICE] = { "device", "change the devices of", NEEDS_EITHER, true },
-	[VM_SYNC_RENAME] = { "rename", "rename", NEEDS_NO_QEMU, false },
+	[VM_SYNC_RENAME] = { "rename", "rename", NEEDS_EITHER, false },
 	[VM_SYNC_JOB] = { "job", "begin a job on", NEEDS_EITHER, true },
 	[VM_SYNC_SNAPSHOT] = { "snapshot", "change the snapshots of", NEEDS_EITHER, true },
 };

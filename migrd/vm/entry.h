@@ -32,7 +32,7 @@ enum vm_sync {
 	VM_SYNC_QUERY,    /* asks QEMU and changes nothing; every job allows it */
 	VM_SYNC_MODIFY,   /* a passed-through command that changes something */
 	VM_SYNC_DEVICE,   /* adds or removes a device; of a stopped VM too */
-	VM_SYNC_RENAME,   /* of a VM without QEMU */
+	VM_SYNC_RENAME,   /* of a stopped VM too */
 	VM_SYNC_JOB,      /* begins an async job; of a stopped VM too */
 	VM_SYNC_SNAPSHOT, /* changes snapshots of its disks; of a stopped VM too */
 	VM_SYNC_COUNT

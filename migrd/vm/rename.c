@@ -51,12 +51,6 @@ static bool is_free(struct vm *vm, const char *name, struct err *err)
 
 bool vm_try_rename(struct vm *vm, const char *name, struct err *err)
 {
-	if (vm->role == VM_ROLE_OWNED && !vm->job && vm->qemu)
-		return err_set(err, ERR_CONFLICT,
-			       "cannot rename VM '%s': it is %s, and its QEMU was started with "
-			       "that "
-			       "name; stop it first",
-			       vm->row.name, vm_state(vm));
 	if (!vm_may_enter(vm, VM_SYNC_RENAME, err))
 		return false;
 	if (vm_is_saved(vm))

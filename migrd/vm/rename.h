@@ -3,16 +3,16 @@
  *
  * Everything of a VM that lasts is found by its uuid: directories, sockets, rows of moves, the
  * records of peers.  The name is in its row and in the definition there, which are one record; so a
- * crash leaves one of the two names.  QEMU has the name on its command line, so only a VM without
- * one is renamed.  Thread: loop.
+ * crash leaves one of the two names.  A QEMU that is there keeps the name that it was started with
+ * on its command line, which proves nothing and is shown by QEMU alone (query-name, ps).
+ * Thread: loop.
  */
 #ifndef MIGRD_VM_RENAME_H
 #define MIGRD_VM_RENAME_H
 
 #include "vm/vm.h"
 
-/* Waits for its turn (vm/entry.h), whose errors it may give: CONFLICT: it has a QEMU, or is not
- * this host's; BUSY: a job.  EXISTS: another VM has the name, or had it and is being renamed;
+/* Waits for its turn (vm/entry.h), whose errors it may give: CONFLICT: it is not this host's; BUSY: a job.  EXISTS: another VM has the name, or had it and is being renamed;
  * CONFLICT: its guest is in a file, which has the name.  With an error nothing has changed. */
 void vm_rename(struct vm *vm, const char *name, vm_done_fn *done, void *data);
 /* The same without a change, and without waiting for its turn. */

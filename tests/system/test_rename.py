@@ -32,7 +32,6 @@ class RenameTest(SystemTest):
         self.assertEqual({"one", "taken"}, set(self.a.vms()))
 
         self.a.api.post("/v1/vms/one/start")
-        self.assert_api_error(409, "conflict", self.rename, self.a, "one", "two")
         guest.name = "one"
         self.world.move(guest, self.a, self.b)
         self.assert_api_error(404, "not-found", self.rename, self.a, "one", "two")
@@ -44,6 +43,28 @@ class RenameTest(SystemTest):
         self.assertEqual({"two", "taken"}, set(self.a.vms()))
         self.assertEqual(uuid, self.a.vm("two")["uuid"])
         self.assertEqual({"one", "two"}, {move["vm"] for move in self.a.moves()})
+
+    def name_in_qemu(self, host, name):
+        return host.migrctl_json("vm", "qmp", name, "query-name")["return"]["name"]
+
+    # The new name goes where it goes, also over a crash; its QEMU has the former one until then.
+    def test_running_guest_is_renamed_and_moves(self):
+        guest = self.world.guest("demo", area=0)
+        guest.start(self.a)
+        pid = self.a.vm("demo")["pid"]
+        self.assertFalse(self.rename(self.a, "demo", "one", "?dry_run=true"))
+        vm = self.rename(self.a, "demo", "one")
+        self.assertEqual(("one", "running", pid), (vm["name"], vm["state"], vm["pid"]))
+        self.assertEqual("demo", self.name_in_qemu(self.a, "one"))
+        self.a.kill9()
+        self.a.start()
+        self.assertEqual({"one"}, set(self.a.vms()))
+        self.assertEqual(("running", pid), (self.a.vm("one")["state"], self.a.vm("one")["pid"]))
+        guest.name = "one"
+        self.world.move(guest, self.a, self.b)
+        self.assertEqual({"one"}, set(self.b.vms()))
+        self.assertEqual("one", self.name_in_qemu(self.b, "one"))
+        guest.assert_runs_on(self.b)
 
     def commits_until_renamed(self, name, new_name):
         """How many transactions a coordinator makes from its start to such an answer."""
