@@ -12,8 +12,9 @@
 
 #include "vm/vm.h"
 
-/* Waits for its turn (vm/entry.h), whose errors it may give: CONFLICT: it is not this host's; BUSY: a job.  EXISTS: another VM has the name, or had it and is being renamed;
- * CONFLICT: its guest is in a file, which has the name.  With an error nothing has changed. */
+/* Waits for its turn (vm/entry.h), whose errors it may give: CONFLICT: it is not this host's; BUSY:
+ * a job.  EXISTS: another VM has the name, or had it and is being renamed; CONFLICT: its guest is
+ * in a file, which has the name.  With an error nothing has changed. */
 void vm_rename(struct vm *vm, const char *name, vm_done_fn *done, void *data);
 /* The same without a change, and without waiting for its turn. */
 bool vm_try_rename(struct vm *vm, const char *name, struct err *err);
