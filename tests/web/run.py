@@ -274,11 +274,12 @@ def main():
     parser.add_argument("--build", required=True, type=pathlib.Path)
     parser.add_argument("-k", action="append")
     parser.add_argument("--slow", type=int, default=1)
+    parser.add_argument("--slot", type=int, default=0, help="of ports, beside other tests")
     parser.add_argument("--pictures", action="store_true", help="make those of the README anew, in doc/pictures")
     options = parser.parse_args()
     settings.build_dir = options.build.resolve()
     settings.log_dir = settings.build_dir / "web-logs"
-    settings.slow_factor = options.slow
+    settings.slow_factor, settings.slot = options.slow, options.slot
     loader = unittest.TestLoader()
     loader.testNamePatterns = [f"*{pattern}*" for pattern in options.k] if options.k else None
     if options.pictures:
