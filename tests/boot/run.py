@@ -215,13 +215,15 @@ class Trial:
 
     def step_upgrade_while_guests_move(self):
         """Half of the moves wait at their end, the others send slowly: all are under way."""
+        self.a.run("migrctl", "policy", "set", "patient", "deadline_s=3600")
         for name in self.names:
             self.create(name)
         before = self.qemus(self.a)
         assert len(before) == len(self.names), before
         for number, name in enumerate(self.names):
             how = ("--hold", "3600") if number % 2 else ("--bandwidth", "64K")
-            self.a.run("migrctl", "move", "start", name, "--to", "b", *how)
+            self.a.run("migrctl", "move", "start", name, "--to", "b",
+                       "--policy", "patient", *how)
         patiently("all moves are in transfer", lambda: self.states() == {"transfer"})
         for machine in (self.b, self.a):
             old = machine.run("systemctl", "show", "-P", "MainPID", "migrd").stdout
