@@ -15,7 +15,7 @@
 #define BUDGET_PER_S 10
 /* Of a name that QEMU sends (qapi/migration.json, BitmapMigrationBitmapAlias). */
 #define NAME_MAX_BYTES 255
-#define COPY_NAME_SIZE (sizeof(MOVE_BITMAP_COPY) + 8)
+#define COPY_NAME_SIZE (sizeof(MOVE_BITMAP_COPY) + 20) /* digits of a size_t */
 
 uint64_t move_bitmaps_budget(uint64_t limit_bytes_per_s)
 {
