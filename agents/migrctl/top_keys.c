@@ -152,6 +152,8 @@ static void scroll(struct top *top, long by)
 enum top_action top_key(struct top *top, int key)
 {
 	top->note[0] = '\0';
+	if (key == SCREEN_GONE)
+		return TOP_QUIT; /* it comes again and again */
 	if (top->asked[0]) {
 		if (key == 'y' || key == 'Y')
 			return TOP_CANCEL;
@@ -164,8 +166,6 @@ enum top_action top_key(struct top *top, int key)
 	case 'q':
 	case SCREEN_ESCAPE:
 		return back(top, key);
-	case SCREEN_GONE:
-		return TOP_QUIT;
 	case SCREEN_TAB:
 		next_section(top);
 		return TOP_STAY;

@@ -330,6 +330,19 @@ START_TEST(cancel_asks_and_only_a_yes_counts)
 }
 END_TEST
 
+/* Whoever asks for keys until there is none would never come to an end. */
+START_TEST(lost_terminal_ends_the_page_whatever_is_asked)
+{
+	top_take_move(&top, parse(MOVE("m1", "v1", "transfer", "45", "")));
+	ck_assert_int_eq(top_key(&top, SCREEN_GONE), TOP_QUIT);
+	top_key(&top, '/');
+	ck_assert_int_eq(top_key(&top, SCREEN_GONE), TOP_QUIT);
+	top_key(&top, SCREEN_ESCAPE);
+	top_key(&top, 'c');
+	ck_assert_int_eq(top_key(&top, SCREEN_GONE), TOP_QUIT);
+}
+END_TEST
+
 START_TEST(what_has_ended_and_hosts_cannot_be_cancelled)
 {
 	top_take_move(&top, parse(ENDED("m1", "v1")));
@@ -396,6 +409,7 @@ Suite *suite(void)
 	tcase_add_test(tc, order_and_filter_of_vms);
 	tcase_add_test(tc, row_stays_chosen_when_the_order_changes);
 	tcase_add_test(tc, cancel_asks_and_only_a_yes_counts);
+	tcase_add_test(tc, lost_terminal_ends_the_page_whatever_is_asked);
 	tcase_add_test(tc, what_has_ended_and_hosts_cannot_be_cancelled);
 	tcase_add_test(tc, move_is_opened_from_its_vm_too_and_scrolled);
 	tcase_add_test(tc, tab_goes_to_the_next_part_that_has_rows);
