@@ -34,14 +34,25 @@ static void make_secret(char ret[WEB_SECRET_SIZE])
 		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* How it ends is its own business, but not how its own children do: it does not ignore them.  The
+ * Ctrl-C that ends us does not end it. */
 static bool start_browser(const char *program, const char *url, struct err *err)
 {
 	char *argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)url, NULL };
+	posix_spawnattr_t attributes;
+	sigset_t usual;
 	pid_t pid;
 	int code;
 
-	signal(SIGCHLD, SIG_IGN); /* how it ends is its own business */
-	code = posix_spawnp(&pid, program, NULL, NULL, argv, environ);
+	signal(SIGCHLD, SIG_IGN);
+	sigemptyset(&usual);
+	sigaddset(&usual, SIGCHLD);
+	sigaddset(&usual, SIGPIPE);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setsigdefault(&attributes, &usual);
+	code = posix_spawnp(&pid, program, NULL, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
 	return code == 0 ||
 	       err_set(err, ERR_NOT_FOUND, "cannot start '%s': %s", program, strerror(code));
 }
