@@ -20,6 +20,7 @@ struct session {
 	struct json_object *before; /* the definition as it was read */
 	char *shown;                /* the same, as text */
 	struct strbuf typed;        /* the last that the editor has left */
+	bool was_sent;              /* it, to the host */
 };
 
 static void session_fini(struct session *session)
@@ -67,6 +68,7 @@ static bool send(struct session *session, struct json_object *body, struct json_
 	if (session->when)
 		json_add_str(body, "when", session->when);
 	request.body = json_text(body, &request.body_len);
+	session->was_sent = true;
 	return client_call(session->client, &request, ret_vm, err);
 }
 
@@ -111,6 +113,7 @@ static enum attempt try_it(struct session *session, struct json_object **ret_vm,
 	CLEANUP(json_putp) struct json_object *after = NULL;
 	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
 
+	session->was_sent = false;
 	if (is_blank(strbuf_str(&session->typed)))
 		return ATTEMPT_DONE;
 	after = parse(&session->typed, err);
@@ -141,7 +144,9 @@ static void say(struct strbuf *comment, const struct session *session, const cha
 /* Names every fault that the host has found. */
 static void list_faults(const struct session *session, const struct err *err, struct strbuf *to)
 {
-	struct json_object *errors = NULL, *problem = client_problem(session->client);
+	struct json_object *errors = NULL;
+	/* Else it is that of a request before. */
+	struct json_object *problem = session->was_sent ? client_problem(session->client) : NULL;
 
 	strbuf_addf(to, "Nothing was changed: %s", err->msg);
 	if (!problem || !json_object_object_get_ex(problem, "errors", &errors))

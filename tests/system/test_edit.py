@@ -204,14 +204,16 @@ class EditorTest(SystemTest):
             (None, memory, '"memory_mib": ,'),
             (None, '"memory_mib": ,', f'{memory}, "max_memory_mib": 512'),
             (None, f'{memory}, "max_memory_mib": 512', '"memory_mib": 0'),
-            (None, '"memory_mib": 0', '"memory_mib": 192, "autostart": true'),
+            (None, '"memory_mib": 0', '"memory_mib": ,'),
+            (None, '"memory_mib": ,', '"memory_mib": 192, "autostart": true'),
             options=("--when", "now"))
         self.assertEqual(0, done.returncode, done.stderr)
         for text, words in zip(seen[1:], ("line", "'max_memory_mib' cannot be changed here",
-                                          "  /memory_mib: ")):
+                                          "  /memory_mib: ", "line")):
             comments = [line for line in text.splitlines() if line.startswith("#")]
             self.assertIn(words, "\n".join(comments))
             self.assertIn("# Nothing was changed: ", text)
+        self.assertNotIn("  /memory_mib: ", seen[4])     # that was the fault before
         self.assertIn("demo: memory_mib: now\n", done.stdout)
         self.assertEqual(before | {"memory_mib": 192, "autostart": True}, self.definition())
 
