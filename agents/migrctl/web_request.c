@@ -168,13 +168,15 @@ static bool is_secret(const char *secret, const char *text, size_t len)
 	return differs == 0;
 }
 
-/* HOST is this port of 127.0.0.1, and ORIGIN its page. */
+/* HOST is this port of 127.0.0.1, and ORIGIN its page.  A browser leaves the usual port out. */
 static bool is_own_host(const struct web_gate *gate, const char *host)
 {
-	char by_number[32], by_name[32];
+	char by_number[32], by_name[32], port[8] = "";
 
-	snprintf(by_number, sizeof(by_number), "127.0.0.1:%u", gate->port);
-	snprintf(by_name, sizeof(by_name), "localhost:%u", gate->port);
+	if (gate->port != 80)
+		snprintf(port, sizeof(port), ":%u", gate->port);
+	snprintf(by_number, sizeof(by_number), "127.0.0.1%s", port);
+	snprintf(by_name, sizeof(by_name), "localhost%s", port);
 	return host && (strcmp(host, by_number) == 0 || strcasecmp(host, by_name) == 0);
 }
 

@@ -136,6 +136,18 @@ START_TEST(other_name_of_this_port_is_refused)
 }
 END_TEST
 
+START_TEST(usual_port_is_left_out_by_browsers)
+{
+	gate.port = 80;
+	ck_assert_int_eq(judge("GET /?token=" TOKEN, "Host: 127.0.0.1:8080\r\n"), WEB_REFUSE);
+	ck_assert_int_eq(judge("GET /?token=" TOKEN, "Host: 127.0.0.1\r\n"), WEB_ENTER);
+	ck_assert_int_eq(judge("POST /v1/moves",
+			       "Host: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"
+			       "Cookie: migrctl-80=" COOKIE "\r\n"),
+			 WEB_PASS);
+}
+END_TEST
+
 /* The cookie of a browser of today does not come from another page; that is not relied upon. */
 START_TEST(request_of_another_page_is_refused)
 {
@@ -175,6 +187,7 @@ Suite *suite(void)
 	tcase_add_test(tcase, token_is_taken_once);
 	tcase_add_test(tcase, only_the_cookie_lets_in);
 	tcase_add_test(tcase, other_name_of_this_port_is_refused);
+	tcase_add_test(tcase, usual_port_is_left_out_by_browsers);
 	tcase_add_test(tcase, request_of_another_page_is_refused);
 	tcase_add_test(tcase, paths_of_others_are_not_there);
 	suite_add_tcase(suite, tcase);
