@@ -60,10 +60,32 @@ export async function list(path, take, most = 20000) {
 	return position;
 }
 
-// Events from POSITION on.  The browser connects again by itself, with the last id.
-export function events(types, position, on) {
-	const source = new EventSource(`/v1/events?type=${types.join(",")}` + (position ? `&after=${encodeURIComponent(position)}` : ""));
-	for (const type of [...types, "gap"])
-		source.addEventListener(type, event => on(type, JSON.parse(event.data)));
-	return source;
+const AGAIN_MS = 3000;
+
+// Events from POSITION on, and whether they come, to TELL.  A browser connects again by itself, with
+// the last id, but gives up for good where the answer is a refusal, as that of `migrctl web' while
+// its host is restarted.
+export function events(types, position, on, tell = () => {}) {
+	let source = null, timer = null, last = position;
+
+	function open() {
+		source = new EventSource(`/v1/events?type=${types.join(",")}` + (last ? `&after=${encodeURIComponent(last)}` : ""));
+		source.onopen = () => tell(true);
+		source.onerror = () => {
+			tell(false);
+			if (source.readyState === EventSource.CLOSED)
+				timer = setTimeout(open, AGAIN_MS);
+		};
+		for (const type of [...types, "gap"])
+			source.addEventListener(type, event => {
+				last = event.lastEventId || last;
+				on(type, JSON.parse(event.data));
+			});
+	}
+
+	open();
+	return {
+		isOpen: () => source.readyState === EventSource.OPEN,
+		close() { clearTimeout(timer); source.close(); },
+	};
 }

@@ -84,6 +84,16 @@ async function loadOwn() {
 	return position;
 }
 
+// Events are missing: until all is read anew it may be old.
+async function reload() {
+	try {
+		await loadOwn();
+	} catch {
+		tell("away");
+		setTimeout(reload, HOSTS_MS);
+	}
+}
+
 function onEvent(type, data) {
 	if (type === "vm" && data.state === "gone")
 		fleet.vms.delete(keyOf(data));
@@ -94,7 +104,7 @@ function onEvent(type, data) {
 	else if (type === "evacuation")
 		fleet.evacuation = data;
 	else if (type === "gap")
-		loadOwn().catch(() => tell("away"));
+		reload();
 	changed();
 }
 
@@ -149,13 +159,18 @@ async function lookAtOthers() {
 	return OTHERS_MS;
 }
 
+let source = null;      // of events
+
 // Again and again, while somebody looks at the page; a failure is tried again.
 function repeat(look, ms) {
 	const turn = async () => {
 		let wait = ms;
 		try {
-			if (!document.hidden)
+			if (!document.hidden) {
 				wait = await look();
+				if (source.isOpen())
+					tell("live");
+			}
 		} catch (problem) {
 			tell(problem.status ? fleet.live : "away");
 		}
@@ -170,9 +185,7 @@ export async function begin() {
 	changed();
 	const [position] = await Promise.all([loadOwn(), lookAtHosts()]);
 	fleet.isLoaded = true;
-	const source = api.events(["vm", "move", "evacuation"], position, onEvent);
-	source.onopen = () => tell("live");
-	source.onerror = () => tell("away");
+	source = api.events(["vm", "move", "evacuation"], position, onEvent, isOpen => tell(isOpen ? "live" : "away"));
 	lookAtOthers().catch(() => tell("away"));
 	repeat(lookAtHosts, HOSTS_MS);
 	repeat(lookAtOthers, OTHERS_MS);
