@@ -52,9 +52,10 @@ export function tell(live) {
 
 const keyOf = vm => `${vm.host}/${vm.name}`;
 
-function takeMove(move) {
+// ELSEWHERE: what another host has told of it, just now.
+function takeMove(move, elsewhere = false) {
 	const known = fleet.moves.get(move.id);
-	fleet.moves.set(move.id, known ? {...known, ...move} : move);
+	fleet.moves.set(move.id, {...known, ...move, elsewhere, seen: Date.now()});
 	if (fleet.moves.size <= MOVES_KEPT)
 		return;
 	for (const [id, old] of fleet.moves) {
@@ -151,10 +152,10 @@ async function lookAtOthers() {
 				fleet.vms.delete(key);
 		for (const move of (await api.get(`/v1/fleet/moves?host=${api.name(host.id)}&state=active&limit=100`)).items)
 			if (!fleet.moves.has(move.id) || fleet.moves.get(move.id).elsewhere)
-				takeMove({...move, elsewhere: true});
+				takeMove(move, true);
 	}
 	for (const [id, move] of fleet.moves)
-		if (move.elsewhere && !move.final && Date.now() - (move.seen ??= Date.now()) > 2 * OTHERS_MS)
+		if (move.elsewhere && !move.final && Date.now() - move.seen > 2 * OTHERS_MS)
 			fleet.moves.delete(id);
 	return OTHERS_MS;
 }
