@@ -104,7 +104,6 @@ static void make(struct move *move, const struct transfer_features *there)
 		.link_bytes_per_s = link_bytes_per_s(move),
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,
-		.bitmap_count = move->begin.bitmap_count,
 		.stopped = move->facts.stopped,
 		.plain_memory = def && needs_has_plain_memory(def),
 		.throttle_max_percent =

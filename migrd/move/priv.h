@@ -114,8 +114,6 @@ struct move_begin {
 	struct disk_copy disks[VM_DEF_IMAGE_MAX];
 	char nodes[VM_DEF_IMAGE_MAX][MOVE_NODE_SIZE];
 	size_t disk_count;
-	size_t bitmap_count;         /* kept in their images, and could go along */
-	struct json_object *bitmaps; /* block-bitmap-mapping, until QEMU is told; or NULL */
 	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers; 0: it
 				      * was not asked */
 	uint64_t let_come_bytes_per_s;     /* by the destination's budget; 0: all */

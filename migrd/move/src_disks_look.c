@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "move/bitmaps.h"
 #include "move/disks.h"
 #include "move/src_priv.h"
 #include "qmp/block.h"
@@ -24,14 +23,14 @@ static bool find_node(struct json_object *blocks, const struct vm_def_disk *disk
 	return ret[0] != '\0';
 }
 
-bool move_disk_left_behind(struct json_object *nodes, const char *node, size_t bitmaps,
+bool move_disk_left_behind(struct json_object *nodes, const char *node,
 			   const struct vm_def_disk *disk, bool remove, char ret_text[ERR_MSG_SIZE],
 			   struct err *err)
 {
-	size_t snapshots, ignored;
+	size_t snapshots, bitmaps;
 
 	ret_text[0] = '\0';
-	disk_copy_count_left(nodes, node, &snapshots, &ignored);
+	disk_copy_count_left(nodes, node, &snapshots, &bitmaps);
 	if (!snapshots && !bitmaps)
 		return true;
 	if (remove)
@@ -46,17 +45,13 @@ bool move_disk_left_behind(struct json_object *nodes, const char *node, size_t b
 }
 
 static bool note_left(struct move *move, struct json_object *nodes, size_t number,
-		      const struct vm_def_disk *disk, uint64_t *bitmap_budget, struct err *err)
+		      const struct vm_def_disk *disk, struct err *err)
 {
-	struct move_bitmaps bitmaps;
 	char text[ERR_MSG_SIZE];
 
-	move_bitmaps_choose(nodes, move->begin.nodes[number], disk,
-			    move->begin.disks[number].virtual_bytes, bitmap_budget, &bitmaps);
-	if (!move_disk_left_behind(nodes, move->begin.nodes[number], bitmaps.stay_count, disk,
+	if (!move_disk_left_behind(nodes, move->begin.nodes[number], disk,
 				   move->options.remove_source_disks, text, err))
 		return false;
-	move->begin.bitmap_count += bitmaps.go_count;
 	if (text[0])
 		move_note(move, "left-behind", "%s", text);
 	return true;
@@ -77,7 +72,7 @@ static void note_backing(struct move *move, const struct disk_copy *copy, const 
 }
 
 static bool note_disk(struct move *move, struct json_object *nodes, size_t number,
-		      const struct vm_def_disk *disk, uint64_t *bitmap_budget, struct err *err)
+		      const struct vm_def_disk *disk, struct err *err)
 {
 	struct disk_copy *copy = &move->begin.disks[number];
 	const char *node = move->begin.nodes[number], *backing;
@@ -86,7 +81,7 @@ static bool note_disk(struct move *move, struct json_object *nodes, size_t numbe
 	    (disk->shared_base && !disk_copy_keep_backing(nodes, node, copy, err)))
 		return err_wrap(err, "disk '%s'", disk->id);
 	memcpy(copy->id, disk->id, sizeof(copy->id));
-	if (!note_left(move, nodes, number, disk, bitmap_budget, err))
+	if (!note_left(move, nodes, number, disk, err))
 		return false;
 	note_backing(move, copy, backing);
 	return true;
@@ -103,15 +98,12 @@ static void add_reason(struct err *all, const struct err *one)
 
 static void on_nodes(struct move *move, struct json_object *result, const struct err *err)
 {
-	uint64_t bitmap_budget =
-		move_bitmaps_budget(moves_limit_of_new(move->moves, &move->options));
 	const struct vm_def_disk *disk;
 	struct err all = { 0 }, bad;
 	size_t i = 0;
 
-	move->begin.bitmap_count = 0;
 	for (; !err && (disk = move_local_disk(move, i)); i++) {
-		if (!note_disk(move, result, i, disk, &bitmap_budget, &bad))
+		if (!note_disk(move, result, i, disk, &bad))
 			add_reason(&all, &bad);
 	}
 	move->begin.disk_count = i;

@@ -42,8 +42,6 @@ struct trial {
 	struct json_object *blocks;                /* query-block; NULL: no disk is copied */
 	struct disk_copy disks[VM_DEF_IMAGE_MAX];
 	size_t disk_count;
-	size_t bitmap_count;                   /* kept in their images, and could go along */
-	uint64_t bitmap_budget;                /* of move_bitmaps_choose() */
 	uint64_t written_bytes, written_at_ms; /* of all drives, when they were asked first */
 	uint64_t written_per_s;
 	char cpu_path[EVIDENCE_QOM_SIZE];

@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "cmdline/cdrom_seen.h"
-#include "move/bitmaps.h"
 #include "move/disks.h"
 #include "move/src_priv.h"
 #include "move/trial.h"
@@ -110,16 +109,13 @@ static void take_bitmaps(struct trial *trial, struct json_object *result)
 /* ---- its disks --------------------------------------------------------------------- */
 
 static void judge_left_behind(struct trial *trial, struct json_object *nodes, const char *node,
-			      const struct vm_def_disk *disk, uint64_t virtual_bytes)
+			      const struct vm_def_disk *disk)
 {
-	struct move_bitmaps bitmaps;
 	char text[ERR_MSG_SIZE];
 	struct err err;
 
-	move_bitmaps_choose(nodes, node, disk, virtual_bytes, &trial->bitmap_budget, &bitmaps);
-	trial->bitmap_count += bitmaps.go_count;
-	if (!move_disk_left_behind(nodes, node, bitmaps.stay_count, disk,
-				   trial->options.remove_source_disks, text, &err))
+	if (!move_disk_left_behind(nodes, node, disk, trial->options.remove_source_disks, text,
+				   &err))
 		preflight_add(trial->here, "left-behind", "%s", err.msg);
 	else if (text[0])
 		preflight_add(trial->warnings, "left-behind",
@@ -158,7 +154,7 @@ static void take_disk(struct trial *trial, struct json_object *nodes,
 		preflight_add(trial->here, "disks", "disk '%s': %s", disk->id, err.msg);
 		return;
 	}
-	judge_left_behind(trial, nodes, name, disk, copy->virtual_bytes);
+	judge_left_behind(trial, nodes, name, disk);
 	memcpy(copy->id, disk->id, sizeof(copy->id));
 	trial->disk_count++;
 }
@@ -168,9 +164,6 @@ static void take_nodes(struct trial *trial, struct json_object *result)
 	const struct vm_def *def = definition(trial);
 	const struct vm_def_disk *disk;
 
-	trial->bitmap_count = 0;
-	trial->bitmap_budget =
-		move_bitmaps_budget(moves_limit_of_new(trial->moves, &trial->options));
 	for (size_t i = 0; def && (disk = vm_def_local_image(def, i)); i++)
 		take_disk(trial, result, disk);
 }

@@ -35,7 +35,6 @@ struct transfer_features {
 	char postcopy_refused[TRANSFER_WHY_SIZE];
 	bool postcopy_multifd; /* it can do so over several connections */
 	bool stopped;          /* the coordinator can take a stopped VM */
-	bool bitmaps;          /* it takes a plan that sends bitmaps of disks */
 	/* The rest is not sent: only the QEMU's own coordinator speaks to it. */
 	bool preempt;    /* it can send what the guest waits for over a connection of its own */
 	bool cancel_keeps_images; /* whenever it comes: see qemu_may_lack_images() */
@@ -126,7 +125,6 @@ struct transfer_basis {
 	uint64_t link_bytes_per_s;  /* what moves to that host got lately; 0: not known */
 	const struct disk_copy *disks; /* local disks */
 	size_t disk_count;
-	size_t bitmap_count; /* that are kept in their images, and can be sent */
 	bool stopped; /* the VM does not run, and shall not run there */
 	bool plain_memory; /* some is in a file, into which it may not be possible to fetch it */
 	/* With auto_converge: the guest's CPUs are slowed by so much at most; 0: QEMU's own. */

@@ -42,12 +42,6 @@ static bool asks_disks(const struct transfer_basis *basis)
 	return basis->disk_count > 0;
 }
 
-/* An older coordinator refuses a plan with it. */
-static bool asks_bitmaps(const struct transfer_basis *basis)
-{
-	return basis->bitmap_count > 0 && basis->destination->bitmaps;
-}
-
 static const struct capability_row {
 	const char *name;
 	enum {
@@ -85,11 +79,6 @@ static const struct capability_row {
 	{ "pause-before-switchover", ASKED, asks_disks,
 	  "QEMU waits, once the guest stands still, until the copies of its disks have ended",
 	  "no disk is copied" },
-	{ "dirty-bitmaps", IF_BOTH, asks_bitmaps,
-	  "what backups have noted of the disks that are copied goes along",
-	  "no image that is copied keeps bitmaps that can be sent, or the destination does not "
-	  "take "
-	  "them" },
 	{ "zero-copy-send", NEVER, NULL, NULL,
 	  "QEMU sends to a UNIX socket, to which the kernel always copies" },
 };

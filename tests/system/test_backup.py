@@ -379,57 +379,6 @@ class BackupMoveTest(BackupCase):
             assert_same_image(disk.path, self.image(last, disk), "qcow2", "qcow2")
 
 
-    def copies(self, host):
-        """Names of the bitmaps that a move has made to be sent."""
-        nodes = self.monitor(host, "query-named-block-nodes", flat=True)
-        return [bitmap["name"] for node in nodes for bitmap in node.get("dirty-bitmaps", [])
-                if bitmap.get("name", "").startswith("migrd-move-")]
-
-    # A QEMU that has begun to send its own bitmaps does not keep them, also if that is cancelled, which
-    # shows when it ends.
-    def test_what_is_noted_of_local_disks_goes_along_and_outlives_a_cancelled_move(self):
-        disk = Disk("one", format="qcow2", area=1, rate=1, data=8)
-        self.start(disk)
-        full = self.backup()
-        with self.guest.moving(self.a, self.b):
-            move = self.world.begin_move(self.guest, self.a, self.b,
-                                         bandwidth_bytes_per_s=2 * MIB)["id"]
-            self.world.wait_move(self.a, move, lambda m: m["state"] == "transfer" and
-                                 m["progress"]["ram_transferred_bytes"])
-            self.assertEqual(self.copies(self.a), ["migrd-move-0"])
-            self.a.api.post(f"/v1/moves/{move}/cancel")
-            self.world.wait_state(self.a, move, "cancelled")
-        self.guest.assert_runs_on(self.a)
-        self.assertEqual((self.copies(self.a), self.bitmaps()), ([], {"one": [full["id"]]}))
-        self.stop_guest()
-        self.guest.start(self.a)
-        self.assertEqual(self.bitmaps(), {"one": [full["id"]]})
-
-        self.world.move(self.guest, self.a, self.b)
-        self.guest.assert_runs_on(self.b)
-        self.assertEqual((self.copies(self.b), self.bitmaps(self.b)), ([], {"one": [full["id"]]}))
-        self.b.api.post("/v1/vms/g1/pause")
-        next_ = self.backup(self.b, mode="incremental", fallback="refuse")
-        self.assertEqual((next_["parent"], [disk["mode"] for disk in next_["disks"]]),
-                         (full["id"], ["incremental"]))
-        self.assertLess(self.image(next_, disk).stat().st_size, 4 * MIB)
-        self.stop_guest(self.b)
-        assert_same_image(self.b.images / disk.path.name, self.image(next_, disk), "qcow2", "qcow2")
-
-    @only_full
-    def test_what_is_noted_of_local_disks_goes_along_with_a_stopped_vm(self):
-        disk = Disk("one", format="qcow2", area=1, rate=1, data=8)
-        self.start(disk)
-        full = self.backup()
-        self.a.api.post("/v1/vms/g1/stop")
-        self.guest.console.forget()
-        self.world.move(self.guest, self.a, self.b)
-        self.guest.start(self.b)
-        self.assertEqual(self.bitmaps(self.b), {"one": [full["id"]]})
-        next_ = self.backup(self.b, mode="incremental", fallback="refuse")
-        disk.assert_stamps(self.image(next_, disk), "qcow2")
-
-
 class BackupAgentTest(BackupCase):
     timeout_seconds = 200
 

@@ -692,39 +692,6 @@ START_TEST(plan_of_another_whose_disks_do_not_fit_is_refused)
 }
 END_TEST
 
-/* An older coordinator would refuse the plan; what was noted of the disks stays behind. */
-START_TEST(plan_sends_bitmaps_to_a_host_that_takes_them)
-{
-	static const struct transfer_features with = {
-		.capabilities = { "events", "return-path", "late-block-activate", "dirty-bitmaps" },
-		.capability_count = 4,
-		.bitmaps = true,
-	};
-	struct transfer_features older = with, lacking = with;
-	struct transfer_basis basis = {
-		.wish = &plain, .source = &with, .destination = &with, .bitmap_count = 1
-	};
-	struct transfer_plan plan;
-	struct err err;
-
-	older.bitmaps = false;
-	lacking.capability_count = 3;
-	ck_assert(transfer_plan_make(&basis, &plan, &err));
-	ck_assert(is_on(&plan, "dirty-bitmaps"));
-	basis.destination = &older;
-	ck_assert(transfer_plan_make(&basis, &plan, &err));
-	ck_assert(!is_on(&plan, "dirty-bitmaps"));
-	ck_assert_ptr_nonnull(strstr(text_of(&plan), "the destination does not take them"));
-	basis.destination = &lacking;
-	ck_assert(transfer_plan_make(&basis, &plan, &err));
-	ck_assert(!is_on(&plan, "dirty-bitmaps"));
-	basis.destination = &with;
-	basis.bitmap_count = 0;
-	ck_assert(transfer_plan_make(&basis, &plan, &err));
-	ck_assert(!is_on(&plan, "dirty-bitmaps"));
-}
-END_TEST
-
 Suite *suite(void)
 {
 	Suite *s = suite_create("transfer_plan");
@@ -755,7 +722,6 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_with_local_disks_and_a_side_that_does_not_say_is_refused);
 	tcase_add_test(tc, plan_with_local_disks_names_the_side_that_cannot_pause);
 	tcase_add_test(tc, plan_of_another_whose_disks_do_not_fit_is_refused);
-	tcase_add_test(tc, plan_sends_bitmaps_to_a_host_that_takes_them);
 	suite_add_tcase(s, tc);
 	return s;
 }
