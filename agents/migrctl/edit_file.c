@@ -54,22 +54,32 @@ static void add_comment(struct strbuf *to, const char *comment)
 	}
 }
 
+/* Room comes first: a full disk leaves what is in the file.  FD is closed. */
+static bool put(int fd, const struct strbuf *text)
+{
+	FILE *stream = fdopen(fd, "w");
+	bool ok;
+
+	errno = posix_fallocate(fd, 0, (off_t)text->len);
+	ok = !errno && stream && fwrite(text->data, 1, text->len, stream) == text->len &&
+	     fflush(stream) == 0 && ftruncate(fd, (off_t)text->len) == 0;
+	if (stream ? fclose(stream) != 0 : close(fd) != 0)
+		ok = false;
+	return ok;
+}
+
 /* In place, as an editor may have put another file there, with an owner and a mode of its own. */
 bool edit_file_write(struct edit_file *file, const char *comment, const char *text, struct err *err)
 {
 	CLEANUP(strbuf_fini) struct strbuf all = STRBUF_INIT;
-	FILE *stream;
-	bool ok;
+	int fd;
 
 	add_comment(&all, comment);
 	strbuf_adds(&all, text);
 	if (!file->path && !make(file, err))
 		return false;
-	stream = fopen(file->path, "we");
-	ok = stream && fwrite(strbuf_str(&all), 1, all.len, stream) == all.len;
-	if (stream && fclose(stream) != 0)
-		ok = false;
-	return ok || err_errno(err, "cannot write file '%s'", file->path);
+	fd = open(file->path, O_WRONLY | O_CLOEXEC);
+	return (fd >= 0 && put(fd, &all)) || err_errno(err, "cannot write file '%s'", file->path);
 }
 
 static void leave_comments_out(const char *from, struct strbuf *to)

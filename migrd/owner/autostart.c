@@ -132,6 +132,8 @@ static void tell_end(struct autostart *autostart, struct vm *vm, const struct tr
 {
 	bool is_repeated = vm_is_still(vm) && vm_cont_may_be_repeated(err);
 
+	if (vm_qemu(vm) && !vm_is_still(vm))
+		return; /* a user has started it meanwhile */
 	if (!is_repeated) {
 		give_up(autostart, vm, err->msg, trial->tries);
 		return;

@@ -77,11 +77,11 @@ class PageTest(SystemTest):
     # ---- what a user does -------------------------------------------------------------
 
     def one(self, path):
-        return self.page.until(path, lambda: self.page.all(path), SECONDS)[0]
+        return self.page.until(path, lambda: self.page.all(path), settings.seconds(SECONDS))[0]
 
     def click_on(self, path):
         """An element that is replaced meanwhile, or still covered, refuses: then it is tried again."""
-        self.page.until(path, lambda: [one.click() or one for one in self.page.all(path)[:1]], SECONDS)
+        self.page.until(path, lambda: [one.click() or one for one in self.page.all(path)[:1]], settings.seconds(SECONDS))
 
     def click(self, text, tag="button"):
         self.click_on(f"//{tag}[normalize-space()='{text}' and not(@disabled)]")
@@ -103,7 +103,7 @@ class PageTest(SystemTest):
         return self.page.script("return document.body.innerText")
 
     def sees(self, *words):
-        self.page.until(f"the page says {words}", lambda: all(word in self.says() for word in words), SECONDS)
+        self.page.until(f"the page says {words}", lambda: all(word in self.says() for word in words), settings.seconds(SECONDS))
 
     def start_move(self, name):
         self.go("VMs")
