@@ -50,6 +50,18 @@ static void on_made(struct vmbackup *backup, const struct vmbackup_task *task,
 		vmbackup_go(backup, VMBACKUP_STATE_COPY);
 }
 
+static void look_for_failed(struct vmbackup *backup)
+{
+	struct vmbackup_detail *detail = &backup->detail;
+
+	for (size_t i = 0; i < detail->bitmap_count; i++) {
+		const struct vmbackup *former = vmbackups_find(backup->backups, detail->bitmaps[i]);
+
+		detail->is_void[i] = former && vmbackup_is_final(former) &&
+				     former->machine.state != VMBACKUP_STATE_DONE;
+	}
+}
+
 static void on_nodes(struct vmbackup *backup, struct json_object *result, const struct err *err)
 {
 	struct err bad;
@@ -58,8 +70,10 @@ static void on_nodes(struct vmbackup *backup, struct json_object *result, const 
 		err = &bad;
 	if (err)
 		vmbackup_fail(backup, err);
-	else if (!vmbackup_has_lost(backup))
-		vmbackup_work(backup, make_files, on_made);
+	if (err || vmbackup_has_lost(backup))
+		return;
+	look_for_failed(backup);
+	vmbackup_work(backup, make_files, on_made);
 }
 
 static void on_blocks(struct vmbackup *backup, struct json_object *result, const struct err *err)

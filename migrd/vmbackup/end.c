@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The states after the copy: QEMU lets go of the images, the backup is completed, or what was made
  * of it is removed. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -318,12 +319,29 @@ static bool drop(struct vmbackup_task *task, struct err *err)
 	return vmbackup_files_drop_blocking(&task->place, err);
 }
 
+/* A person has to remove it: no later backup looks there. */
+static void say_left(struct vmbackup *backup, const char *why)
+{
+	struct vmbackup_place place = { 0 };
+	char path[VM_DEF_PATH_SIZE + 128];
+	struct err err = backup->error;
+
+	log_warning("vmbackup", "leftover", "backup=%s error=%s", backup->row.id, why);
+	if (!err_is_set(&err))
+		return;
+	snprintf(place.directory, sizeof(place.directory), "%s", backup->row.directory);
+	memcpy(place.id, backup->row.id, sizeof(place.id));
+	vmbackup_files_path(&place, "", path);
+	err_set(&backup->error, err.code, "%s; what was made of it may be left in '%s': %s",
+		err.msg, path, why);
+}
+
 static void on_dropped(struct vmbackup *backup, const struct vmbackup_task *task,
 		       const struct err *err)
 {
 	(void)task;
 	if (err)
-		log_warning("vmbackup", "leftover", "backup=%s error=%s", backup->row.id, err->msg);
+		say_left(backup, err->msg);
 	backup->facts.is_over = true;
 	machine_step(&backup->machine);
 }
@@ -348,9 +366,7 @@ void vmbackup_step_rollback(struct machine *machine)
 
 	if (backup->facts.is_working &&
 	    now_ms(backup) - backup->facts.since_ms > VMBACKUP_STORAGE_MS) {
-		log_warning("vmbackup", "leftover",
-			    "backup=%s error=the storage of '%s' does not answer", backup->row.id,
-			    backup->row.directory);
+		say_left(backup, "its storage does not answer");
 		backup->facts.is_over = true;
 	}
 	if (backup->facts.is_over)

@@ -164,7 +164,7 @@ static void choose_parent(const struct vmbackup_place *place, struct vmbackup_de
 			parent = i;
 		}
 		free(at);
-		if (is_here || ++kept > KEPT_ELSEWHERE)
+		if (is_here || detail->is_void[i] || ++kept > KEPT_ELSEWHERE)
 			memmove(detail->bitmaps[count++], detail->bitmaps[i], ID_UUID_SIZE);
 		if (parent == i)
 			snprintf(detail->parent, sizeof(detail->parent), "%s", former->id);

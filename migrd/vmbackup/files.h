@@ -33,6 +33,9 @@ struct vmbackup_detail {
 	size_t bitmap_count;
 	/* A disk may follow a backup if its bit is set: the disk of the index, by `bitmaps'. */
 	uint64_t may_follow[VMBACKUP_BITMAPS_MAX];
+	/* That backup is known to have failed: its bitmap, which a QEMU that has ended has kept, is
+	 * of no use; by `bitmaps'. */
+	bool is_void[VMBACKUP_BITMAPS_MAX];
 	struct json_object *definition; /* of the VM at the beginning */
 };
 
