@@ -69,6 +69,7 @@ SHORT = [
     ("faults from outside: guest, users", "outside.py guest"),
     ("faults from outside: the queue", "outside.py queue"),
     ("faults from outside: a host that is emptied", "outside.py evacuation"),
+    ("faults from outside: backups", "outside.py backup"),
     ("faults from outside: memory over several connections", "outside.py multifd"),
     ("random crashes in moves to and fro", "random_crashes.py --moves 25 --seed 25"),
 ]
@@ -128,7 +129,7 @@ FULL = [
     ("crash in an incremental backup", "walk.py --way backup-next"),
     ("crash in a refresh of a guest with a TPM", "walk.py --way refresh-tpm"),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
-      for group in ("hosts", "processes", "guest", "multifd", "stopped", "tpm")),
+      for group in ("hosts", "processes", "guest", "multifd", "stopped", "tpm", "backup")),
     *((f"error at each passage, {side}", f"walk.py --side {side} --action error")
       for side in SIDES[:2]),
 ]

@@ -21,10 +21,11 @@ FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 # ---- disks -----------------------------------------------------------------------------
 
 class SmallDisk(World):
-    """A directory of one host, that of its state or of its images, is on a small file system."""
+    """A directory of one host, that of its state, its images or its backups, is on a small file
+    system."""
 
-    def __init__(self, side, name="state_dir", size="2m"):
-        super().__init__()
+    def __init__(self, side, name="state_dir", size="2m", ids=("a", "b")):
+        super().__init__(ids)
         self.small = getattr(self[side], name)
         self.small.mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "migrd-test",
@@ -39,6 +40,9 @@ class SmallDisk(World):
 
     def free(self):
         (self.small / "filler").unlink()
+
+    def let_write(self, may):
+        subprocess.run(["mount", "-o", f"remount,{'rw' if may else 'ro'}", str(self.small)], check=True)
 
     def remove(self):
         subprocess.run(["umount", "-l", str(self.small)], check=False)

@@ -17,6 +17,8 @@ import traceback
 
 import report
 from arena import set_up
+from backup_rows import BACKUP_PHASES
+from backup_scene import BackupScene
 from evacuation_phases import EVACUATION_PHASES
 from evacuation_scene import EvacuationScene
 from lib import settings
@@ -124,10 +126,36 @@ class Case:
         return self.result
 
 
-class EvacuationCase(Case):
+class KeptCase(Case):
     """A case that went well leaves all as it was, so the next one has the same hosts and guests."""
+    make_scene = None
+    kept = None     # (make_scene, options, scene)
+
+    def open(self, full):
+        kept, KeptCase.kept = KeptCase.kept, None
+        if kept and kept[:2] == (self.make_scene, self.options):
+            kept[2].next_case()
+            return kept[2]
+        faults = kept[2].close() if kept else None
+        if faults:
+            raise AssertionError(f"of the cases before this one: {faults}")
+        return self.make_scene(full, **self.options)
+
+    def close(self, scene, directory):
+        if not self.result["ok"]:
+            return super().close(scene, directory)
+        KeptCase.kept = self.make_scene, self.options, scene
+        return []
+
+    @classmethod
+    def end(cls):
+        kept, KeptCase.kept = KeptCase.kept, None
+        return kept[2].close() if kept else []
+
+
+class EvacuationCase(KeptCase):
     phases = EVACUATION_PHASES
-    kept = None     # (options, scene)
+    make_scene = EvacuationScene
 
     def verify(self, scene):
         self.result["clean_s"] = scene.settle(self.outcome)
@@ -140,29 +168,25 @@ class EvacuationCase(Case):
                                  f"(at most {allowed:.1f} s)")
         self.fault.verify(scene)
 
-    def open(self, full):
-        kept, EvacuationCase.kept = EvacuationCase.kept, None
-        if kept and kept[0] == self.options:
-            kept[1].next_case()
-            return kept[1]
-        faults = kept[1].close() if kept else None
-        if faults:
-            raise AssertionError(f"of the cases before this one: {faults}")
-        return EvacuationScene(full, **self.options)
 
-    def close(self, scene, directory):
-        if not self.result["ok"]:
-            return super().close(scene, directory)
-        EvacuationCase.kept = self.options, scene
-        return []
+class BackupCase(KeptCase):
+    phases = BACKUP_PHASES
+    make_scene = BackupScene
 
-    @classmethod
-    def end(cls):
-        kept, cls.kept = cls.kept, None
-        return kept[1].close() if kept else []
+    def verify(self, scene):
+        self.result["clean_s"] = scene.settle(self.outcome)
+        if self.outcome.ends_guest:
+            return
+        self.result["stall_s"] = scene.stall_s()
+        allowed = RUNS_ON_SECONDS
+        if self.fault.stalls:
+            allowed += scene.healed_at - scene.fault_at
+        if self.result["stall_s"] > settings.seconds(allowed):
+            raise AssertionError(f"the guest stood still for {self.result['stall_s']:.1f} s "
+                                 f"(at most {allowed:.1f} s)")
 
 
-CASES = {"evacuation": EvacuationCase}      # of a group; others: Case
+CASES = {"evacuation": EvacuationCase, "backup": BackupCase}      # of a group; others: Case
 
 
 def cases_of(args):
@@ -222,7 +246,7 @@ def main():
         results.append(case.run(args.full, logs))
         report.save(args.results, results[-1])
     failed = [result for result in results if not result["ok"]]
-    at_the_end = EvacuationCase.end()
+    at_the_end = KeptCase.end()
     if at_the_end:
         print(f"FAIL at the end: {'; '.join(at_the_end)}")
     print(f"\n{len(results)} cases, {len(failed)} failed, {time.monotonic() - began:.0f} s")

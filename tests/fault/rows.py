@@ -3,6 +3,7 @@
 
 beside(N): libvirt was measured with the same fault, as row N of report.py.
 """
+from backup_rows import BACKUP
 from evacuation_rows import EVACUATION
 from faults import (SIDES, AwayUntilItRunsOn, Cancelled, CancelledAfterCrash, ClientKilled, GuestPanics,
                     GuestReadsBadDisk, GuestResets, GuestWrites, HostLost, HostLostForGood, Killed, KilledForLong, Paused,
@@ -415,4 +416,4 @@ QUEUE = [
 GROUPS = {"processes": PROCESSES, "coordinators": COORDINATORS, "hosts": HOSTS, "guest": GUEST,
           "network": NETWORK, "multifd": MULTIFD, "postcopy": POSTCOPY, "policy": POLICY,
           "disks": DISKS, "stopped": STOPPED, "tpm": TPM, "party": PARTY, "probe": PROBE,
-          "queue": QUEUE, "evacuation": EVACUATION}
+          "queue": QUEUE, "evacuation": EVACUATION, "backup": BACKUP}

@@ -86,8 +86,8 @@ class Scene:
         """Starts the hosts."""
         self.full = full
         self.world = make_world()
-        self.a, self.b = self.world["a"], self.world["b"]
-        self.hosts = (self.a, self.b)
+        self.a, self.b = self.world["a"], self.world.hosts.get("b")
+        self.hosts = (self.a, self.b) if self.b else (self.a,)
         self.hold = self.world.dir / "hold"
         self.hold.touch()
         for host in self.hosts:
