@@ -20,10 +20,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 
 from lib import settings  # noqa: E402
 from lib.world import SystemTest  # noqa: E402
+from opened import Opened  # noqa: E402
 from webdriver import Browser  # noqa: E402
 
+STILL = {"machine": "pc-q35-7.2", "accel": "tcg", "memory_mib": 32}
 POLICY = "slow"         # of moves that do not end by themselves
-VIEWS = ("hosts", "vms", "moves", "evacuation", "log")
+# The parts of the page, and what is to be read in each where one VM, "still", is.
+VIEWS = {"Hosts": "VMs of b", "VMs": "still", "Moves": "None has ended yet.", "Evacuation": "is not being emptied", "Log": "newest first"}
 SERIOUS = ("serious", "critical")
 SECONDS = 60            # for what one click brings about
 
@@ -57,20 +60,11 @@ class PageTest(SystemTest):
 
     def open(self, role, dark=False, size=(1280, 900)):
         """A browser at the page of host a, with a certificate of ROLE."""
-        pki = self.a.dir.parent
-        if not (pki / "users" / f"{role}.pem").exists():
-            subprocess.run([settings.program("migrctl"), "pki", "user", role, "--role", role, "--dir", str(pki)],
-                           check=True, capture_output=True)
-        proxy = subprocess.Popen(
-            [settings.program("migrctl"), "--host", f"https://{self.a.address}:{self.a.api_port}", "--ca", f"{pki}/ca.pem",
-             "--cert", f"{pki}/users/{role}.pem", "--key", f"{pki}/users/{role}.key", "web"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.addCleanup(proxy.communicate)
-        self.addCleanup(proxy.kill)
-        url = proxy.stdout.readline().strip()
+        opened = Opened(self.a, role)
+        self.addCleanup(opened.close)
         self.page = Browser(self.world.dir / f"chromium-{role}-{dark}", dark, size)
         self.addCleanup(self.page.close)
-        self.page.open(url)
+        self.page.open(opened.url)
         self.sees("live")
         return self.page
 
@@ -110,8 +104,11 @@ class PageTest(SystemTest):
         self.click_on(f"//button[@aria-label='Move {name}']")
         self.choose("To host", "b")
         self.choose("Policy", POLICY)
+        self.click_in_dialog("What would it be like?")
+        self.sees("It can be moved.")
+        self.assertEqual(self.a.moves(), [])
         self.click_in_dialog("Move")
-        self.sees(f"Move of {name}", "transfer")
+        self.sees(f"Move of {name}", "Change limits")
         return self.a.moves("?state=active")[0]
 
     # ---- what is looked at --------------------------------------------------------------
@@ -172,6 +169,9 @@ class PageTest(SystemTest):
         self.click("Pause")
         self.sees("Nothing is begun until it is resumed.")
         self.assertTrue(self.a.api.get("/v1/evacuations/current")["paused"])
+        self.click("Resume")
+        self.eventually("it is resumed", lambda: not self.a.api.get("/v1/evacuations/current")["paused"])
+        self.page.until("it can be paused again", lambda: self.page.all("//button[.='Pause']"))
         self.click("Abort")
         self.choose("Moves under way", "cancel")
         self.click_in_dialog("Abort it")
@@ -181,27 +181,44 @@ class PageTest(SystemTest):
         self.sees("evacuation of a", "operator")
         self.assert_no_complaints()
 
+    def test_operator_approves_of_an_evacuation_and_uses_the_host_again(self):
+        self.a.api.post("/v1/vms", {"name": "still", **STILL})
+        self.a.api.post("/v1/evacuations", {"approval": True})
+        self.eventually("it waits for that", lambda: self.a.api.get("/v1/evacuations/current")["state"] == "waiting")
+        self.open("operator")
+        self.go("Evacuation")
+        self.sees("1 of 1")
+        self.assertIn("still", self.a.vms())
+        self.click("Approve")
+        self.sees("empty now")
+        self.eventually("it is on b", lambda: "still" in self.b.vms())
+        self.click("Use the host again")
+        self.choose("Its VMs", "back")
+        self.click_in_dialog("Use it")
+        self.sees("Plan an evacuation", "ended")
+        self.eventually("it is back", lambda: "still" in self.a.vms())
+        self.assert_no_complaints()
+
     def test_viewer_is_offered_nothing_but_to_look(self):
-        self.a.api.post("/v1/vms", {"name": "still", "memory_mib": 32, "machine": "pc-q35-7.2", "accel": "tcg"})
+        self.a.api.post("/v1/vms", {"name": "still", **STILL})
         self.open("viewer", dark=True)
-        for view in VIEWS:
-            name = {"vms": "VMs"}.get(view, view.capitalize())
-            self.go(name)
-            if name == "VMs":
-                self.sees("still")
-            self.picture(f"{view}-dark")
+        for view, words in VIEWS.items():
+            self.go(view)
+            self.sees(words)
+            self.picture(f"{view.lower()}-dark")
             self.assert_accessible(f"{view}, dark")
             self.assertEqual(self.page.all("//main//button[not(@class='sort')]"), [], view)
         self.page.size(320, 700)
-        for view in VIEWS:
-            self.go({"vms": "VMs"}.get(view, view.capitalize()))
-            self.picture(f"{view}-narrow")
+        for view, words in VIEWS.items():
+            self.go(view)
+            self.sees(words)
+            self.picture(f"{view.lower()}-narrow")
             wide = self.page.script("return document.documentElement.scrollWidth")
             self.assertLessEqual(wide, 320, f"{view} is wider than the window")
         self.assert_no_complaints()
 
     def test_all_is_done_by_keyboard_alone(self):
-        self.a.api.post("/v1/vms", {"name": "still", "memory_mib": 32, "machine": "pc-q35-7.2", "accel": "tcg"})
+        self.a.api.post("/v1/vms", {"name": "still", **STILL})
         self.open("operator")
         self.tab_to("VMs")
         self.page.press("Enter")

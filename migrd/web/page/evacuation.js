@@ -49,7 +49,7 @@ function hostFill(host) {
 	return h("li", null, h("span", null, h("b", null, host.host), ` ${percent(before)} → ${percent(after)}`),
 		bar(after, after > 90 ? "bad" : after > 75 ? "warn" : ""),
 		h("small", null, `${mib(host.after.memory_mib)} of ${mib(host.memory_mib)}; at most ${percent(host.memory_percent_worst ?? after)}`,
-			host.homeless_after ? `; if it is lost then, ${host.homeless_after} has no place` : ""));
+			host.homeless_after ? `; should ${host.host} be lost then, ${host.homeless_after} has no place` : ""));
 }
 
 function others(evacuation) {

@@ -112,9 +112,9 @@ function answers(move) {
 		add("Now", MOVE_WORDS[move.state]);
 		add("Ends in", etaOf(move) || (MINE(move) ? "not known yet" : ""));
 		add("Rate", progress.throughput_mbit_per_s ? rate(progress.throughput_mbit_per_s) : "");
-		add("Left of memory", `${bytes(progress.ram_remaining_bytes)} of ${bytes(progress.ram_total_bytes)}`);
-		add("Sent", bytes(progress.ram_transferred_bytes));
-		add("Passes", String(progress.passes ?? ""));
+		add("Left of memory", progress.ram_total_bytes ? `${bytes(progress.ram_remaining_bytes)} of ${bytes(progress.ram_total_bytes)}` : "");
+		add("Sent", progress.ram_transferred_bytes ? bytes(progress.ram_transferred_bytes) : "");
+		add("Passes", progress.passes ? String(progress.passes) : "");
 		add("The guest changes", progress.dirty_pages_per_s ? bytes(progress.dirty_pages_per_s * 4096) + "/s" : "");
 		add("It would stand still for", progress.expected_downtime_ms ? duration(progress.expected_downtime_ms) : "");
 		add("Its CPUs are slowed by", progress.throttle_percent ? percent(progress.throttle_percent) : "");
@@ -128,8 +128,9 @@ function answers(move) {
 }
 
 function why(move) {
-	const text = move.error ? `${move.error.code}: ${move.error.detail}` : move.explanation || move.progress?.sentence || move.reason;
-	return text ? h("p", {class: "why" + (move.error ? " bad" : "")}, text) : null;
+	const isWanted = move.state === "cancelled", error = move.error;
+	const text = error ? (isWanted ? error.detail : `${error.code}: ${error.detail}`) : move.explanation || move.progress?.sentence || move.reason;
+	return text ? h("p", {class: "why" + (isWanted ? " warn" : error ? " bad" : "")}, text) : null;
 }
 
 function passesTable(passes) {
@@ -147,7 +148,7 @@ function passesTable(passes) {
 
 function timelineList(timeline) {
 	return h("ol", {class: "timeline"}, timeline.map(one => h("li", null, h("time", {datetime: one.at}, clock(one.at)), " ",
-		h("b", null, one.event), " ", one.detail)));
+		h("span", null, h("b", null, one.event), " ", one.detail))));
 }
 
 export function moveView(id) {

@@ -16,7 +16,7 @@ export function bytes(count) {
 
 export const mib = count => bytes(count * 1024 * 1024);
 export const rate = mbit => mbit >= 1000 ? (mbit / 1000).toFixed(1) + " Gbit/s" : Math.round(mbit) + " Mbit/s";
-export const percent = share => Math.round(share) + " %";
+export const percent = share => Math.round(share) + "\u00a0%";
 export const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
 export function duration(ms) {
