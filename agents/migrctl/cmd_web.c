@@ -15,7 +15,7 @@
 #include "base/mem.h"
 
 #define IDLE_MINUTES     30
-#define IDLE_MINUTES_MAX (7 * 24 * 60)
+#define IDLE_MINUTES_MAX (UINT64_C(7) * 24 * 60)
 /* A browser opens several connections at once. */
 #define BACKLOG 64
 

@@ -308,7 +308,9 @@ void web_serve(int fd, struct web_gate *gate, struct client *client, uint64_t id
 	TAILQ_INIT(&server.conns);
 	while (clock_monotonic_ms() - server.used_ms < idle_ms)
 		turn(&server);
-	while (!TAILQ_EMPTY(&server.conns))
-		conn_free(TAILQ_FIRST(&server.conns));
+	for (struct conn *conn = TAILQ_FIRST(&server.conns), *next; conn; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		conn_free(conn);
+	}
 	client_relay_free(server.relay);
 }
