@@ -68,9 +68,9 @@ function takeMove(move, elsewhere = false) {
 	}
 }
 
-async function loadOwn() {
+async function loadVms() {
 	const seen = new Set(), host = fleet.caller.host;
-	const position = await api.list(`/v1/vms?limit=${VMS_AT_ONCE}&fields=${VM_FIELDS}`, items => {
+	await api.list(`/v1/vms?limit=${VMS_AT_ONCE}&fields=${VM_FIELDS}`, items => {
 		for (const vm of items) {
 			fleet.vms.set(keyOf(vm), vm);
 			seen.add(keyOf(vm));
@@ -80,12 +80,23 @@ async function loadOwn() {
 	for (const [key, vm] of fleet.vms)
 		if (vm.host === host && !seen.has(key))
 			fleet.vms.delete(key);
+}
+
+async function loadMoves() {
 	const moves = [];
 	await api.list(`/v1/moves?limit=${MOVES_AT_ONCE}&fields=${MOVE_FIELDS}`, items => moves.push(...items), MOVES_SHOWN);
 	for (const move of moves.reverse())
 		takeMove(move);
-	fleet.evacuation = (await api.get("/v1/evacuations?limit=1")).items[0] || null;
 	changed();
+}
+
+// First what the part of the page shows that is looked at.  The position of the events is older than
+// all that is read after it.
+async function loadOwn() {
+	const {items, position} = await api.get("/v1/evacuations?limit=1");
+	fleet.evacuation = items[0] || null;
+	for (const load of location.hash.startsWith("#/moves") ? [loadMoves, loadVms] : [loadVms, loadMoves])
+		await load();
 	return position;
 }
 
