@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The memory of a process and the use of the CPUs, as the kernel counts them; times of events, as
-QEMU says them."""
+"""The memory of a process and the use of the CPUs, as the kernel counts them; turns of a coordinator's
+loop, as it counts them; times of events, as QEMU says them."""
 import os
 import re
 import threading
 
+TURN = re.compile(r'^migrd_loop_turn_seconds_bucket\{le="(.*?)"\} (\d+)', re.M)
 EVENT_TIME = re.compile(r"at (\d+) us")
 
 
@@ -26,6 +27,11 @@ def cpu_ms(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def turns(host):
+    """{upper bound in seconds: turns of the coordinator's loop up to that}"""
+    return {float(bound): int(count) for bound, count in TURN.findall(host.api.get("/metrics").decode())}
 
 
 class CpuUse:
