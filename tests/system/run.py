@@ -167,6 +167,7 @@ class Apart:
         self.slots = list(range(first, first + args.jobs))
         self.running = {}       # pid: (test, its slot, its output)
         self.counts, self.failed = [], []
+        self.repeated = set()
 
     def start(self, test):
         slot, output = self.slots.pop(0), tempfile.TemporaryFile()
@@ -195,6 +196,12 @@ class Apart:
         if not total:
             text += f"\nFAIL  {test.id()}: its process ended with {os.waitstatus_to_exitcode(status)}"
         print(text, flush=True)
+        if (total and int(total[2]) and test.id() not in self.repeated
+                and settings.is_like_lost_writes(text)):
+            print(f"again: {test.id()}: QEMU may have lost what its guest wrote", flush=True)
+            self.repeated.add(test.id())
+            self.start(test)
+            return
         self.counts.append([int(n) for n in total.groups()] if total else [0, 1, 0])
         if self.counts[-1][1]:
             self.failed.append(text)
