@@ -417,29 +417,29 @@ class StopTest(CheckCase):
     def test_daemon_that_is_stopped_in_a_check_ends_in_order(self):
         self.check(self.a)  # opens the connection to b
         self.b.freeze()
+        was_busy = threading.Event()
+        asking = [threading.Thread(target=self.ask, args=(was_busy,)) for _ in range(2)]
         try:
-            asking = threading.Thread(target=self.ask)
-            asking.start()
-            self.eventually("one check is under way", self.is_busy)
+            for thread in asking:
+                thread.start()
+            self.eventually("one check makes the other one busy", was_busy.is_set)
             self.a.stop()
-            asking.join()
+            for thread in asking:
+                thread.join()
         finally:
             self.b.thaw()
 
-    def ask(self):
-        with contextlib.suppress(ApiError, OSError, http.client.HTTPException):
-            self.a.api.get("/v1/host/check")
-
-    def is_busy(self):
-        """A check that is under way makes this one busy; one that begins here is not waited
-        for."""
-        try:
-            self.a.api.get("/v1/host/check", timeout=1)
-        except ApiError as error:
-            return error.code == "busy"
-        except TimeoutError:
-            return False
-        return False
+    def ask(self, was_busy):
+        """Each of two who ask waits for the end of its check, or is told of the other one's.  Who
+        gave up its request would end its check, too."""
+        while not was_busy.is_set():
+            try:
+                self.a.api.get("/v1/host/check")
+            except ApiError as error:
+                self.assertEqual(error.code, "busy")
+                was_busy.set()
+            except (OSError, http.client.HTTPException):
+                return
 
 
 class RoleTest(CheckCase):
