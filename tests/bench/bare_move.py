@@ -220,7 +220,7 @@ def run(image, period_ms, moves, memory_mib, is_busy, pki_dir=None):
 def let_it_work(console):
     """Waits, so that the guest works at its usual pace when the next move begins."""
     _, first = console.wait_line()
-    console.wait_until(f"{WORK_MS} ms of the guest's time", settings.seconds(30),
+    console.wait_until(f"{WORK_MS} ms of the guest's time", 30,
                        lambda: console.last()[1].ticks >= first.ticks + WORK_MS)
 
 

@@ -470,7 +470,7 @@ class Arena:
         self.cancel_is_remembered(record)
         console = self.guest.console
         if state == "running":
-            life, _ = console.wait_line(settings.seconds(20), host.id)
+            life, _ = console.wait_line(20, host.id)
             if life.pid != vm["pid"]:
                 raise CaseFailed(f"pid {vm['pid']} by the API, {life.pid} by the console")
         if state == "stopped":
@@ -534,7 +534,7 @@ class Arena:
         action = "resume" if self.way.state == "paused" else "start"
         self.here.api.post(f"/v1/vms/{self.guest.name}/{action}")
         console = self.guest.console
-        console.wait_line(settings.seconds(20), self.here.id)
+        console.wait_line(20, self.here.id)
         self.guest.wait_sweeps(1, self.here)
         self.assert_history()
         self.rest()

@@ -230,7 +230,7 @@ class EvacuationScene(Scene):
 
     def assert_runs(self, guest, host):
         console = guest.console
-        life, _ = console.wait_line(settings.seconds(20), host.id)
+        life, _ = console.wait_line(20, host.id)
         self.wait(f"{guest.name} runs on {host} as {life.pid}, as the console says", lambda: (
             (vm := guest.vm(host))["state"] == "running" and life.pid == vm["pid"]))
         console.assert_single_runner()

@@ -171,7 +171,7 @@ class AwayUntilItRunsOn(Killed):
     seconds = full_seconds = 0
 
     def mend(self, s):
-        s.guest.console.wait_line(settings.seconds(20), "a")
+        s.guest.console.wait_line(20, "a")
         s.start(self.hosts(s))
 
 
@@ -364,16 +364,16 @@ class GuestResets(GuestWrites):
         super().__init__("resets itself", "b", RESET_CONTROL, RESET_NOW)
 
     def strike(self, s):
-        s.guest.console.wait_line(settings.seconds(20), "a")
+        s.guest.console.wait_line(20, "a")
         monitor = s.monitor(s.a)
         write_port(monitor, *self.write)
         monitor.wait_event("RESET")
         before = max(line.ticks for line, _ in s.guest.console.all_lines())
         s.guest.console.wait_until(
-            "the new counter", settings.seconds(60),
+            "the new counter", 60,
             lambda: any(line.ticks < before for _, line in s.guest.console.newest()))
         s.forget_history()
-        s.guest.console.wait_sweeps(1, settings.seconds(60))
+        s.guest.console.wait_sweeps(1, 60)
 
 
 class GuestPanics(GuestWrites):

@@ -274,7 +274,7 @@ class Answer(Phase):
 
     def enter(self, s):
         s.begin()
-        s.guest.console.wait_line(settings.seconds(30), "b")
+        s.guest.console.wait_line(30, "b")
 
 
 class BeforeSwitch(Transfer):
@@ -399,7 +399,7 @@ class Fetch(Held):
         self.begin(s)
         for host in s.hosts:
             s.world.wait_state(host, s.move_id, "fetch")
-        s.guest.console.wait_line(settings.seconds(30), "b")
+        s.guest.console.wait_line(30, "b")
 
 
 class Copying(Transfer):

@@ -99,7 +99,7 @@ class RefreshArena(Arena):
         if self.way.state == "paused":
             console.assert_quiet(QUIET_SECONDS)
             return
-        life, _ = console.wait_line(settings.seconds(20), self.here.id)
+        life, _ = console.wait_line(20, self.here.id)
         if life.pid != vm["pid"]:
             raise CaseFailed(f"pid {vm['pid']} by the API, {life.pid} by the console")
         self.guest.wait_sweeps(1, self.here)

@@ -362,7 +362,7 @@ class Scene:
 
     def assert_runs(self, host):
         console = self.guest.console
-        life, _ = console.wait_line(settings.seconds(20), host.id)
+        life, _ = console.wait_line(20, host.id)
         self.vm_is(host, f"running as {life.pid} without a job, as the console says", lambda vm: (
             vm["state"] == "running" and not vm["job"] and life.pid == vm["pid"]))
         self.guest.wait_sweeps(1, host)
@@ -409,7 +409,7 @@ class Scene:
         """Where the guest runs.  On HOST it is waited for: a busy machine may let it stand still for
         longer than the window."""
         if host:
-            self.guest.console.wait_line(settings.seconds(20), host)
+            self.guest.console.wait_line(20, host)
         return sorted({*self.guest.console.running_now(0.3), *([host] if host else [])})
 
     # ---- for how long the guest stood still --------------------------------------------

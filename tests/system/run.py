@@ -6,7 +6,8 @@
 
 One line per test, once more what failed, then "N passed, N failed, N skipped".  With --jobs each
 test has a process of its own; those that measure (`runs_alone') come last, one
-by one.
+by one.  Then a test runs once more whose only fault was a wait that came to its limit (at most two
+tests), or a QEMU that may have lost writes; the last lines name it.
 """
 import argparse
 import faulthandler
@@ -26,10 +27,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from lib import jitter, procs, settings  # noqa: E402
+from lib.limits import OutOfTime  # noqa: E402
 from lib.world import log_directory  # noqa: E402
 
 DEFAULT_TIMEOUT_SECONDS = 120
 MAX_JOBS = 8    # each has ports of its own
+OUT_OF_TIME = "each failure is a wait that came to its limit"
+MAX_OUT_OF_TIME = 2     # of all tests: where more are late, no chance is at work
 
 
 class TestTimeout(Exception):
@@ -49,10 +53,11 @@ class Result(unittest.TestResult):
         self.passed = 0
         self._trouble = None
         self._reason = ""
+        self._out_of_time = True    # each failure of this test, that is
 
     def startTest(self, test):
         super().startTest(test)
-        self._trouble, self._reason = None, ""
+        self._trouble, self._reason, self._out_of_time = None, "", True
         self._started = time.monotonic()
         jitter.begin_test(test.id())
         limit = getattr(test, "timeout_seconds", DEFAULT_TIMEOUT_SECONDS)
@@ -67,12 +72,15 @@ class Result(unittest.TestResult):
               + (f"  ({reason})" if reason else ""), flush=True)
         if verdict == "ok":
             self.passed += 1
+        if verdict == "FAIL" and self._out_of_time:
+            print(OUT_OF_TIME, flush=True)
         if verdict != "FAIL" and not self.keep_logs:
             shutil.rmtree(log_directory(test), ignore_errors=True)
         super().stopTest(test)
 
     def _failed(self, test, err):
         self._trouble = "FAIL"
+        self._out_of_time = self._out_of_time and issubclass(err[0], (OutOfTime, TestTimeout))
         text = "".join(traceback.format_exception(*err, limit=-4))
         print(f"---- {test.id()}\n{text}logs: {log_directory(test)}\n----", flush=True)
 
@@ -167,7 +175,7 @@ class Apart:
         self.slots = list(range(first, first + args.jobs))
         self.running = {}       # pid: (test, its slot, its output)
         self.counts, self.failed = [], []
-        self.repeated = set()
+        self.again = {}         # id: (test, why it runs a second time)
 
     def start(self, test):
         slot, output = self.slots.pop(0), tempfile.TemporaryFile()
@@ -196,15 +204,23 @@ class Apart:
         if not total:
             text += f"\nFAIL  {test.id()}: its process ended with {os.waitstatus_to_exitcode(status)}"
         print(text, flush=True)
-        if (total and int(total[2]) and test.id() not in self.repeated
-                and settings.is_like_lost_writes(text)):
-            print(f"again: {test.id()}: QEMU may have lost what its guest wrote", flush=True)
-            self.repeated.add(test.id())
-            self.start(test)
+        why = self.why_again(test, text) if total and int(total[2]) else None
+        if why:
+            print(f"again, alone: {test.id()}: {why}", flush=True)
+            self.again[test.id()] = test, why
             return
         self.counts.append([int(n) for n in total.groups()] if total else [0, 1, 0])
         if self.counts[-1][1]:
             self.failed.append(text)
+
+    def why_again(self, test, text):
+        """Why a failed test runs once more; None: it does not."""
+        late = [why for _, why in self.again.values() if why == OUT_OF_TIME]
+        if test.id() in self.again:
+            return None
+        if settings.is_like_lost_writes(text):
+            return "QEMU may have lost what its guest wrote"
+        return OUT_OF_TIME if OUT_OF_TIME in text and len(late) < MAX_OUT_OF_TIME else None
 
     def run(self, tests, at_once):
         for test in tests:
@@ -227,9 +243,12 @@ def run_apart(tests, args):
     try:
         apart.run([t for t in tests if not getattr(t, "runs_alone", False)], args.jobs)
         apart.run([t for t in tests if getattr(t, "runs_alone", False)], 1)
+        apart.run([test for test, _ in apart.again.values()], 1)
     finally:
         if os.getpid() == here:
             apart.end()
+    for name, (_, why) in apart.again.items():
+        print(f"---- ran twice: {name}: {why}")
     for text in apart.failed: # people may read a long log from its end
         print(f"---- failed:\n{text}")
     return [sum(column) for column in zip(*apart.counts)] if tests else [0, 0, 0]

@@ -20,7 +20,7 @@ class AdoptTest(AdoptBase):
     def test_daemonized_qemu_with_default_devices_is_adopted_and_moves_there_and_back(self):
         guest = self.world.guest(area=4)
         foreign = self.foreign("-display", "none", guest=guest)
-        guest.console.wait_sweeps(1, settings.seconds(60), "a")
+        guest.console.wait_sweeps(1, 60, "a")
         vm, found = foreign.adopt()
         self.assertEqual((vm["name"], vm["state"], vm["pid"]), ("g1", "running", foreign.pid))
         self.assertEqual(found["definition"], vm["definition"])
@@ -77,7 +77,7 @@ class AdoptTest(AdoptBase):
         self.a.api.post("/v1/vms/g1/stop")
         self.assertEqual(self.a.qemus(), [])
         self.a.api.post("/v1/vms/g1/start")
-        guest.console.wait_line(settings.seconds(20), "a")
+        guest.console.wait_line(20, "a")
 
         with self.subTest("one that ended while the coordinator was away"):
             self.a.api.post("/v1/vms/g1/stop")
@@ -96,7 +96,7 @@ class AdoptTest(AdoptBase):
         second = self.world.dir / "second.qmp"
         foreign = self.foreign(*PLAIN, "-no-shutdown", "-qmp", f"unix:{second},server=on,wait=off",
                                guest=guest)
-        guest.console.wait_line(settings.seconds(20), "a")
+        guest.console.wait_line(20, "a")
         vm, found = foreign.adopt()
         self.assertEqual(vm["definition"]["actions"]["shutdown"], "pause")
         self.assertTrue(any(note["option"] == "-no-shutdown" and "until it is stopped" in note["note"]
@@ -161,7 +161,7 @@ class AdoptTest(AdoptBase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("-fw_cfg", done.stderr)
         self.assertEqual(self.a.vms(), {})
-        guest.console.wait_line(settings.seconds(20), "a")
+        guest.console.wait_line(20, "a")
 
 
 class Pretender:

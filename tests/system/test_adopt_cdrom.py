@@ -24,7 +24,7 @@ class AdoptCdromTest(AdoptBase):
         foreign = self.foreign(*PLAIN, *args, guest=guest, disk=(
             "-drive", f"file={boot},if=none,id=boot,format=raw,readonly=on",
             "-device", "virtio-blk-pci,id=boot,drive=boot,bootindex=0"), **kwargs)
-        guest.console.wait_line(settings.seconds(20), "a")      # the firmware moves trays
+        guest.console.wait_line(20, "a")      # the firmware moves trays
         return foreign
 
     def do(self, foreign, name, **arguments):

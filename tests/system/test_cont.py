@@ -62,5 +62,5 @@ class ContTest(SystemTest):
         self.guest.console.assert_quiet()
         self.b.api.post("/v1/vms/g1/stop")
         self.b.api.post("/v1/vms/g1/start")
-        self.guest.console.wait_line(settings.seconds(30), "b")
+        self.guest.console.wait_line(30, "b")
         self.assertTrue(self.has_disk(self.b))

@@ -114,7 +114,7 @@ class ControlTest(SystemTest):
         self.eventually("the crash", lambda: not self.a.is_up(), 30)
         log = self.a.run_dir / "moves" / move_id / "stream.log"
         self.eventually("the stream's decision", lambda: "event=let-go" in log.read_text("utf-8"), 30)
-        self.guest.console.wait_line(settings.seconds(20), "a")
+        self.guest.console.wait_line(20, "a")
         self.a.start()
         move = self.world.wait_state(self.a, move_id, "failed")
         self.assertEqual(move["error"]["code"], "unavailable")

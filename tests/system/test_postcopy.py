@@ -57,7 +57,7 @@ class PostcopyTest(SystemTest):
             self.eventually("the guest's stop", lambda: not self.monitor.command(
                 "query-status")["return"]["running"])
         self.wait_on_both(move_id, "fetch")
-        self.guest.console.wait_line(settings.seconds(20), "b")
+        self.guest.console.wait_line(20, "b")
         return move_id
 
     def limit(self, bytes_per_s):

@@ -78,7 +78,7 @@ class ShutdownTest(SystemTest):
         self.eventually("no guest is left", lambda: self.shutdown(a)["stage"] == "empty", timeout=30)
         self.becomes(a, delays=False, refuses=False)
         self.locks_become()
-        guest.console.wait_line(settings.seconds(20), b.id)
+        guest.console.wait_line(20, b.id)
         guest.assert_runs_on(b)
         found = self.eventually("drained", lambda: (
             (e := a.api.get("/v1/evacuations/current"))["state"] == "drained" and e))

@@ -11,8 +11,9 @@ import struct
 import threading
 import time
 
-from . import procs
+from . import procs, settings
 from .history import MEMORY, History, Life
+from .limits import OutOfTime
 
 TAIL_USEC = 100000  # how long the rest of a line may take before its beginning is taken alone
 
@@ -109,11 +110,12 @@ class Console(History):
     # ---- waiting -----------------------------------------------------------
 
     def wait_until(self, what, timeout, predicate):
-        """Waits until PREDICATE() is true of the data read so far, and returns its value."""
+        """Waits until PREDICATE() is true of the data read so far, and returns its value.  TIMEOUT
+        and those below are in seconds of a quiet machine."""
         with self.changed:
-            if not self.changed.wait_for(predicate, timeout):
-                raise AssertionError(f"console: {what} did not come within {timeout} s; "
-                                     f"{'; '.join(map(str, self.lives)) or 'nothing connected'}")
+            if not self.changed.wait_for(predicate, settings.seconds(timeout)):
+                raise OutOfTime(f"console: {what} did not come within {timeout} s; "
+                                f"{'; '.join(map(str, self.lives)) or 'nothing connected'}")
             return predicate()
 
     def wait_counted(self, ms=250, timeout=20):

@@ -14,6 +14,7 @@ import time
 
 from . import jitter, procs, settings
 from .api import Api, ApiError
+from .limits import OutOfTime
 
 START_SECONDS = 20
 
@@ -123,7 +124,7 @@ class Host:
                 raise AssertionError(f"{self}: migrd ended with {self.process.returncode}:\n"
                                      f"{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise AssertionError(f"{self}: not ready in {START_SECONDS} s:\n{self.log_tail()}")
+                raise OutOfTime(f"{self}: not ready in {START_SECONDS} s:\n{self.log_tail()}")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
 
@@ -177,7 +178,7 @@ class Host:
             if answer.done() and answer.exception():
                 raise answer.exception()
             if time.monotonic() > deadline:
-                raise AssertionError(f"{self}: never at {point}:\n{self.log_tail()}")
+                raise OutOfTime(f"{self}: never at {point}:\n{self.log_tail()}")
             time.sleep(0.005)
 
     def end_guests(self):

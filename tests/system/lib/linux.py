@@ -15,6 +15,7 @@ import subprocess
 import threading
 
 from . import settings
+from .limits import OutOfTime
 from .world import Machine
 
 BOOT_SECONDS = 60
@@ -87,7 +88,7 @@ class Shell:
             return found
         with self._more:
             if not self._more.wait_for(is_there, settings.seconds(seconds)):
-                raise AssertionError(f"not within {seconds} s: {what}; the guest said: "
+                raise OutOfTime(f"not within {seconds} s: {what}; the guest said: "
                                      f"{bytes(self._text[mark:][-2000:])!r}")
             return found
 

@@ -5,6 +5,7 @@ import struct
 import time
 
 from . import settings
+from .limits import OutOfTime
 
 SECURITY_NONE = 1
 RAW, DESKTOP_SIZE = 0, -223
@@ -82,7 +83,7 @@ class Viewer:
         deadline = time.monotonic() + settings.seconds(seconds)
         while not predicate():
             if time.monotonic() > deadline:
-                raise AssertionError(f"{what}: not within {seconds} s; {self.width}x{self.height}, "
+                raise OutOfTime(f"{what}: not within {seconds} s; {self.width}x{self.height}, "
                                      f"{[self.colour(cell) for cell in range(4)]}")
             self.take()
 

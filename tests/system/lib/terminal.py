@@ -9,6 +9,7 @@ import termios
 import time
 
 from . import procs, settings
+from .limits import OutOfTime
 from .vt import Screen
 
 
@@ -51,7 +52,7 @@ class Terminal:
             if is_there(lines):
                 return lines
             if not self._read(deadline - time.monotonic()):
-                raise AssertionError("\n".join([f"not seen: {what}", *lines, self.seen[-2000:]]))
+                raise OutOfTime("\n".join([f"not seen: {what}", *lines, self.seen[-2000:]]))
 
     def type(self, keys):
         os.write(self.fd, keys.encode())
@@ -62,7 +63,7 @@ class Terminal:
         deadline = time.monotonic() + settings.seconds(timeout)
         while text not in self.seen[self._from:]:
             if not self._read(deadline - time.monotonic()):
-                raise AssertionError(f"no {text!r} in {self.seen[self._from:]!r}, after {self.seen[:self._from]!r}")
+                raise OutOfTime(f"no {text!r} in {self.seen[self._from:]!r}, after {self.seen[:self._from]!r}")
         end = self.seen.index(text, self._from) + len(text)
         found, self._from = self.seen[self._from:end], end
         return found

@@ -17,6 +17,7 @@ from . import guest_image, history, procs, settings
 from .api import ApiError
 from .console import Console
 from .host import make_hosts
+from .limits import OutOfTime
 from .qmp import Qmp
 
 SANITIZER_REPORT = re.compile(
@@ -85,7 +86,7 @@ class Guest(Machine):
         if self.uuid is None:
             self.create(host)
         vm = host.api.post(f"/v1/vms/{self.name}/start")
-        self.console.wait_line(settings.seconds(20), host.id)
+        self.console.wait_line(20, host.id)
         if sweeps:
             self.wait_sweeps(sweeps, host)
         return vm
@@ -93,9 +94,9 @@ class Guest(Machine):
     def wait_sweeps(self, count, host):
         """Waits for COUNT more sweeps of its memory and of its disks, as far as it makes any."""
         if self.is_busy:
-            self.console.wait_sweeps(count, settings.seconds(60), host.id)
+            self.console.wait_sweeps(count, 60, host.id)
         if any(disk.is_busy for disk in self.disks):
-            self.console.wait_disk_sweeps(count, settings.seconds(60), host.id)
+            self.console.wait_disk_sweeps(count, 60, host.id)
 
     def assert_spare_right(self, host):
         """On the host where all of its memory is."""
@@ -108,7 +109,7 @@ class Guest(Machine):
         vm = self.vm(host)
         if vm["state"] != "running":
             raise AssertionError(f"{self.name} is {vm['state']} on {host}: {vm.get('reason')}")
-        life, _ = self.console.wait_line(settings.seconds(20), host.id)
+        life, _ = self.console.wait_line(20, host.id)
         if life.pid != vm["pid"]:
             raise AssertionError(f"{self.name}: pid {vm['pid']} by the API, {life.pid} by the console")
         if sweeps:
@@ -163,8 +164,8 @@ class World:
                     last = move
                     if is_reached(move):
                         return self._ended_on_both(host, move)
-        raise AssertionError(f"{host}: move {move_id} stays {last['state']} ({last.get('reason')}); "
-                             f"by the API now: {host.move_state(move_id)}")
+        raise OutOfTime(f"{host}: move {move_id} stays {last['state']} ({last.get('reason')}); "
+                        f"by the API now: {host.move_state(move_id)}")
 
     def _ended_on_both(self, host, move):
         """Each side of a move ends it by itself, one after the other: what ended on HOST alone has
@@ -340,7 +341,7 @@ class SystemTest(unittest.TestCase):
             if value:
                 return value
             if time.monotonic() > deadline:
-                self.fail(f"not within {timeout} s: {what}")
+                raise OutOfTime(f"not within {timeout} s: {what}")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.2)
 
