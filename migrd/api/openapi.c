@@ -448,7 +448,9 @@ void api_openapi(struct http_request *req, void *data)
 {
 	struct api *api = data;
 
-	if (!api->document.text)
+	if (!api->document.text) {
 		api->document.text = document_text(&api->document.len);
+		mem_trim(); /* the document takes 12 MiB as a tree */
+	}
 	http_reply_json(req, 200, xstrdup(api->document.text), api->document.len);
 }

@@ -25,6 +25,9 @@ class IdleTest(SystemTest):
     host_ids = ("a", "b")
 
     def test_sixteen_paused_guests_cost_no_calls_and_little_memory(self):
+        self.eventually("QEMU was asked what it offers, and what that took was given back",
+                        lambda: "event=probed" in self.a.log_tail(200))
+        self.a.api.get("/openapi.json")     # a large one, made for the first who asks
         for number in range(VMS):
             guest = self.world.guest(f"g{number}", area=0, period=1000, memory_mib=32)
             guest.create(self.a)
