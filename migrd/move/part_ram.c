@@ -400,7 +400,7 @@ static bool is_cut_to_cancel(const struct move *move)
 {
 	const struct transfer_features *here = features_here(move);
 	bool is_sent = move->machine.state == MOVE_STATE_TRANSFER ||
-		       move->machine.state == MOVE_STATE_ROLLBACK;
+		       move->machine.state == MOVE_STATE_ROLLBACK || move_is_calling_back(move);
 
 	return is_sent && move->stream && here && !here->cancel_keeps_images && move->plan &&
 	       transfer_plan_connections(move->plan) == 1 && !transfer_plan_has_disks(move->plan);

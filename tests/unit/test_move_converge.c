@@ -623,6 +623,20 @@ START_TEST(guest_that_stands_still_is_called_back)
 }
 END_TEST
 
+/* A QEMU before 10.0 would give its images up if it heard a cancel in its last pass. */
+START_TEST(old_qemu_that_stands_still_loses_its_connection)
+{
+	fake_qemu_cancel_keeps_images = false;
+	stand_still();
+	ck_assert(cancel());
+	ck_assert_uint_eq(trace_count("stream kill"), 1);
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+	fake_qemu_migrates("failed");
+	assert_called_back();
+	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 0);
+}
+END_TEST
+
 /* Its main loop waits for its last pass. */
 START_TEST(forced_guest_is_called_back_past_a_deaf_qemu)
 {
@@ -744,6 +758,7 @@ Suite *suite(void)
 	tcase_add_test(tc, finish_after_the_stop_is_too_late);
 	tcase_add_test(tc, policy_that_observes_keeps_no_user_from_the_end);
 	tcase_add_test(tc, guest_that_stands_still_is_called_back);
+	tcase_add_test(tc, old_qemu_that_stands_still_loses_its_connection);
 	tcase_add_test(tc, forced_guest_is_called_back_past_a_deaf_qemu);
 	tcase_add_test(tc, guest_that_is_called_back_too_late_goes_over);
 	tcase_add_test(tc, cancel_that_fails_after_the_end_breaks_nothing);
