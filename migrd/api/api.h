@@ -174,6 +174,9 @@ struct vm *api_vm_find(struct http_request *req, const struct api *api);
 
 /* vm_summary.c: a VM without its definition.  The text is borrowed until the VM changes. */
 void api_vm_summary(const struct api *api, const struct vm *vm, struct vm_summary *ret);
+/* The same for a caller who has parsed the VM's definition. */
+void api_vm_summary_of(const struct api *api, const struct vm *vm, struct json_object *definition,
+		       struct vm_summary *ret);
 const char *api_vm_summary_text(const struct api *api, struct vm *vm, size_t *ret_len);
 
 /* vms.c */

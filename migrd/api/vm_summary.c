@@ -76,21 +76,27 @@ static int64_t sum(struct json_object *def, const char *list, const char *member
 	return total;
 }
 
-/* The text, because vm_def_of() would keep a struct for each VM of a list. */
-static void add_sizes(struct vm_summary *summary, const char *definition)
+static void add_sizes(struct vm_summary *summary, struct json_object *def)
 {
-	CLEANUP(json_putp) struct json_object *def = json_read_back(definition);
-
 	summary->memory_mib =
 		json_get_int(def, "memory_mib", 0) + sum(def, "memory_devices", "size_mib");
 	summary->vcpus = json_get_int(def, "vcpus", 1) + count(def, "vcpu_devices");
 }
 
-void api_vm_summary(const struct api *api, const struct vm *vm, struct vm_summary *ret)
+void api_vm_summary_of(const struct api *api, const struct vm *vm, struct json_object *definition,
+		       struct vm_summary *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	look(ret, api, vm);
-	add_sizes(ret, vm_definition(vm));
+	add_sizes(ret, definition);
+}
+
+/* Of the text, because vm_def_of() would keep a struct for each VM of a list. */
+void api_vm_summary(const struct api *api, const struct vm *vm, struct vm_summary *ret)
+{
+	CLEANUP(json_putp) struct json_object *definition = json_read_back(vm_definition(vm));
+
+	api_vm_summary_of(api, vm, definition, ret);
 }
 
 /* ---- as text that is kept ---------------------------------------------------- */
@@ -113,12 +119,12 @@ static char *new_key(const void *seen, const char *definition)
 
 static void keep(struct vm_kept *kept, struct vm_summary *summary, const char *definition)
 {
-	CLEANUP(json_putp) struct json_object *obj = NULL;
+	CLEANUP(json_putp) struct json_object *def = json_read_back(definition), *obj = NULL;
 
 	free(kept->key);
 	free(kept->text);
 	kept->key = new_key(summary, definition);
-	add_sizes(summary, definition);
+	add_sizes(summary, def);
 	obj = json_encode(vm_summary_fields, summary);
 	kept->text = xstrdup(json_text(obj, &kept->len));
 }

@@ -47,8 +47,8 @@ static void reply_vm(struct http_request *req, int status, const struct api *api
 	};
 	CLEANUP(strbuf_fini) struct strbuf held = STRBUF_INIT, autostart = STRBUF_INIT;
 
-	api_vm_summary(api, vm, &reply.summary);
 	reply.definition = json_read_back(vm_definition(vm));
+	api_vm_summary_of(api, vm, reply.definition, &reply.summary);
 	if (vm_role(vm) == VM_ROLE_OWNED && holds_vm(api->holds, vm_uuid(vm), &held))
 		reply.held = strbuf_str(&held);
 	if (autostart_waits(api->autostart, vm, &autostart))
