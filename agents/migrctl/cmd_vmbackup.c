@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 struct vmbackup_values {
-	bool watch, incremental, no_fallback, compress;
+	bool watch, incremental, no_fallback, compress, dry_run;
 	const char *quiesce, *disks;
 	struct cli_number bandwidth;
 };
@@ -85,10 +85,28 @@ static struct json_object *target(const char *directory)
 	return obj;
 }
 
+/* The answer has no body. */
+static bool try_backup(struct cli_call *call, const char *path, struct json_object *body,
+		       struct err *err)
+{
+	CLEANUP(migrctl_client_freep) struct client *client = migrctl_client(call, err);
+	CLEANUP(json_putp) struct json_object *nothing = NULL;
+	struct client_request request = { .method = "POST", .path = path };
+
+	request.body = json_text(body, &request.body_len);
+	if (!client || !client_call(client, &request, &nothing, err))
+		return false;
+	if (!migrctl_wants_json(call))
+		printf("%s: a backup would be begun\n", call->words[0]);
+	return true;
+}
+
 static bool run_backup(struct cli_call *call, struct err *err)
 {
 	const struct vmbackup_values *values = call->values;
-	CLEANUP(free_charp) char *path = client_path("/v1/vms/", call->words[0], "/backup");
+	CLEANUP(free_charp)
+	char *path = client_path("/v1/vms/", call->words[0],
+				 values->dry_run ? "/backup?dry_run=true" : "/backup");
 	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
 
 	json_object_object_add(body, "target", target(call->words[1]));
@@ -104,7 +122,8 @@ static bool run_backup(struct cli_call *call, struct err *err)
 		json_add_int(body, "bandwidth_bytes_per_s", values->bandwidth.value);
 	if (values->compress)
 		json_add_bool(body, "compress", true);
-	return job_start(call, &vmbackups, path, body, values->watch, err);
+	return values->dry_run ? try_backup(call, path, body, err)
+			       : job_start(call, &vmbackups, path, body, values->watch, err);
 }
 
 static const char *const quiesces[] = { "auto", "require", "no", NULL };
@@ -152,6 +171,12 @@ static const struct cli_option backup_options[] = {
 		.type = CLI_FLAG,
 		VALUE(compress),
 		.help = "compress the images",
+	},
+	{
+		.name = "dry-run",
+		.type = CLI_FLAG,
+		VALUE(dry_run),
+		.help = "only say whether it would be begun",
 	},
 	{
 		.name = "watch",

@@ -105,6 +105,11 @@ class BackupTest(BackupCase):
         two = Disk("two", format="qcow2", shared=True, area=2, rate=8)
         self.start(one, raw, two)
         self.dry_run(mode="incremental", disks=["two"])
+        said = self.a.migrctl("vm", "backup", "g1", self.place, "--disks", "two", "--dry-run").stdout
+        self.assertEqual(said, "g1: a backup would be begun\n")
+        wrong = self.a.migrctl("vm", "backup", "g1", self.place, "--disks", "none", "--dry-run", check=False)
+        self.assertEqual((wrong.returncode, wrong.stdout), (4, ""))
+        self.assertIn("none", wrong.stderr)
         self.assertEqual((self.names(), self.a.api.get("/v1/backups")["items"]), ([], []))
         full = self.backup()
         self.assertEqual([(disk["id"], disk["mode"], disk["why_full"], disk["has_bitmap"])
