@@ -57,7 +57,8 @@ static struct evacuation *first_ended(const struct evacuations *evacs, size_t *r
 		if (!evacuation_is_final(evac))
 			continue;
 		(*ret_count)++;
-		if (!first || evac->row.ended_ms <= first->row.ended_ms)
+		if (!first || machine_goes_before(&evac->machine, evac->row.ended_ms,
+						  &first->machine, first->row.ended_ms))
 			first = evac;
 	}
 	return first;

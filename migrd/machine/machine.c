@@ -107,6 +107,12 @@ unsigned machine_state_of_name(const struct machine_type *type, const char *name
 	return state;
 }
 
+bool machine_goes_before(const struct machine *machine, int64_t end_ms, const struct machine *other,
+			 int64_t other_end_ms)
+{
+	return end_ms != other_end_ms ? end_ms < other_end_ms : strcmp(machine->id, other->id) < 0;
+}
+
 uint64_t machines_entered(const struct machines *machines, unsigned state)
 {
 	assert(state < MACHINE_STATES_MAX);

@@ -120,6 +120,11 @@ void machine_fini(struct machine *machine);
 struct machine *machines_find(const struct machines *machines, const char *id);
 /* A row that was loaded has this end; 0: none. */
 void machines_note_end(struct machines *machines, int64_t ended_ms);
+/* The order in which ended machines of one type are forgotten, in memory as by the triggers of the
+ * store (schema/sql): who ended first goes first, of two that ended together the one with the
+ * lesser id.  An END is the row's ended_ms. */
+bool machine_goes_before(const struct machine *machine, int64_t end_ms, const struct machine *other,
+			 int64_t other_end_ms);
 /* How often this process has brought one of MACHINES, which all have the same type, to STATE; one
  * that a restart has found in it does not count. */
 uint64_t machines_entered(const struct machines *machines, unsigned state);

@@ -68,7 +68,9 @@ void queue_trim(struct queue *queue)
 		TAILQ_FOREACH(entry, &queue->all, link)
 		{
 			if (queue_is_final(entry) &&
-			    (!oldest || entry->row.ended_ms <= oldest->row.ended_ms))
+			    (!oldest ||
+			     machine_goes_before(&entry->machine, entry->row.ended_ms,
+						 &oldest->machine, oldest->row.ended_ms)))
 				oldest = entry;
 		}
 		queue_answer_all(oldest); /* what was asked of it in this turn of the loop */

@@ -126,7 +126,7 @@ struct vm *refresh_vm(const struct refresh *refresh);     /* NULL: it is gone */
 struct qemu *refresh_qemu(const struct refresh *refresh); /* the VM's; NULL: none that lives */
 
 /* ---- refreshes.c ---- */
-/* Forgets the oldest of the ended jobs that are too many. */
+/* Forgets those of the ended jobs that are too many: which ended first. */
 void refreshes_trim(struct refreshes *refreshes);
 
 /* ---- job.c ---- */

@@ -53,21 +53,30 @@ static void refresh_free(struct refresh *refresh)
 	free(refresh);
 }
 
-void refreshes_trim(struct refreshes *refreshes)
+static struct refresh *first_ended(struct refreshes *refreshes, size_t *ret_count)
 {
-	struct refresh *refresh, *before;
-	size_t ended = 0;
+	struct refresh *refresh, *first = NULL;
 
+	*ret_count = 0;
 	TAILQ_FOREACH(refresh, &refreshes->list, link)
-	ended += refresh_is_final(refresh);
-	for (refresh = TAILQ_LAST(&refreshes->list, refresh_list);
-	     refresh && ended > STORE_REFRESHES_MAX; refresh = before) {
-		before = TAILQ_PREV(refresh, refresh_list, link);
+	{
 		if (!refresh_is_final(refresh))
 			continue;
-		refresh_free(refresh);
-		ended--;
+		++*ret_count;
+		if (!first || machine_goes_before(&refresh->machine, refresh->row.ended_ms,
+						  &first->machine, first->row.ended_ms))
+			first = refresh;
 	}
+	return first;
+}
+
+void refreshes_trim(struct refreshes *refreshes)
+{
+	struct refresh *refresh;
+	size_t count;
+
+	while ((refresh = first_ended(refreshes, &count)) && count > STORE_REFRESHES_MAX)
+		refresh_free(refresh);
 }
 
 /* ---- a look before a job is made --------------------------------------------------- */

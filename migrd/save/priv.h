@@ -128,7 +128,7 @@ struct vm *save_vm(const struct save *save);     /* NULL: it is gone */
 struct qemu *save_qemu(const struct save *save); /* NULL: none that lives */
 
 /* ---- saves.c ---- */
-/* Forgets the oldest of the ended jobs that are too many. */
+/* Forgets those of the ended jobs that are too many: which ended first. */
 void saves_trim(struct saves *saves);
 /* What a restore of VM fills; 0: it is gone. */
 uint64_t save_memory_mib(struct vm *vm);

@@ -49,21 +49,30 @@ static void save_free(struct save *save)
 	free(save);
 }
 
-void saves_trim(struct saves *saves)
+static struct save *first_ended(struct saves *saves, size_t *ret_count)
 {
-	struct save *save, *before;
-	size_t ended = 0;
+	struct save *save, *first = NULL;
 
+	*ret_count = 0;
 	TAILQ_FOREACH(save, &saves->list, link)
-	ended += save_is_final(save);
-	for (save = TAILQ_LAST(&saves->list, save_list); save && ended > STORE_SAVES_MAX;
-	     save = before) {
-		before = TAILQ_PREV(save, save_list, link);
+	{
 		if (!save_is_final(save))
 			continue;
-		save_free(save);
-		ended--;
+		++*ret_count;
+		if (!first || machine_goes_before(&save->machine, save->row.ended_ms,
+						  &first->machine, first->row.ended_ms))
+			first = save;
 	}
+	return first;
+}
+
+void saves_trim(struct saves *saves)
+{
+	struct save *save;
+	size_t count;
+
+	while ((save = first_ended(saves, &count)) && count > STORE_SAVES_MAX)
+		save_free(save);
 }
 
 /* ---- life ------------------------------------------------------------------------ */

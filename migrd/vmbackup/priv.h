@@ -79,7 +79,7 @@ struct vm *vmbackup_vm(const struct vmbackup *backup); /* NULL: it is gone */
 struct qemu *vmbackup_qemu(const struct vmbackup *backup);
 
 /* ---- vmbackups.c ---- */
-/* Forgets the oldest of the ended jobs that are too many. */
+/* Forgets those of the ended jobs that are too many: which ended first. */
 void vmbackups_trim(struct vmbackups *backups);
 
 /* ---- job.c ---- */

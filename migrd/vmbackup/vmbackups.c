@@ -46,21 +46,30 @@ static void vmbackup_free(struct vmbackup *backup)
 	free(backup);
 }
 
-void vmbackups_trim(struct vmbackups *backups)
+static struct vmbackup *first_ended(struct vmbackups *backups, size_t *ret_count)
 {
-	struct vmbackup *backup, *before;
-	size_t ended = 0;
+	struct vmbackup *backup, *first = NULL;
 
+	*ret_count = 0;
 	TAILQ_FOREACH(backup, &backups->list, link)
-	ended += vmbackup_is_final(backup);
-	for (backup = TAILQ_LAST(&backups->list, vmbackup_list);
-	     backup && ended > STORE_VMBACKUPS_MAX; backup = before) {
-		before = TAILQ_PREV(backup, vmbackup_list, link);
+	{
 		if (!vmbackup_is_final(backup))
 			continue;
-		vmbackup_free(backup);
-		ended--;
+		++*ret_count;
+		if (!first || machine_goes_before(&backup->machine, backup->row.ended_ms,
+						  &first->machine, first->row.ended_ms))
+			first = backup;
 	}
+	return first;
+}
+
+void vmbackups_trim(struct vmbackups *backups)
+{
+	struct vmbackup *backup;
+	size_t count;
+
+	while ((backup = first_ended(backups, &count)) && count > STORE_VMBACKUPS_MAX)
+		vmbackup_free(backup);
 }
 
 /* ---- life ------------------------------------------------------------------------ */
