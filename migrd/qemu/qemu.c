@@ -389,6 +389,11 @@ void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
 	qemu_place(uuid, false, qemu->place);
 }
 
+void qemu_rename(struct qemu *qemu, const char *name)
+{
+	snprintf(qemu->name, sizeof(qemu->name), "%s", name);
+}
+
 void qemu_free(struct qemu *qemu)
 {
 	if (!qemu)

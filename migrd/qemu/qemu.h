@@ -104,6 +104,8 @@ struct qemu *qemu_attach_foreign(const struct qemu_env *env, const char *uuid, c
 /* A QEMU that was ready gets another owner, and a foreign one an identity here. */
 void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
 		    const struct qemu_callbacks *cb);
+/* Its VM has another name: messages and logs say that from here on. */
+void qemu_rename(struct qemu *qemu, const char *name);
 /* Lets go of QEMU; the process runs on. */
 void qemu_free(struct qemu *qemu);
 

@@ -172,6 +172,8 @@ void vm_set_name(struct vm *vm, const char *name)
 	unlink_by_name(vm);
 	snprintf(vm->row.name, sizeof(vm->row.name), "%s", name);
 	link_by_name(vm);
+	if (vm->qemu)
+		qemu_rename(vm->qemu, name);
 }
 
 struct vm *vm_add(struct vms *vms, const struct store_vm *row)

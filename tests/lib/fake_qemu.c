@@ -337,6 +337,12 @@ void qemu_hand_over(struct qemu *qemu, const char *uuid, const char *name,
 	qemu->cb = *cb;
 }
 
+void qemu_rename(struct qemu *qemu, const char *name)
+{
+	(void)qemu;
+	(void)name;
+}
+
 void qemu_place(const char *uuid, bool is_second, char ret[QEMU_PLACE_SIZE])
 {
 	snprintf(ret, QEMU_PLACE_SIZE, "%s%s", uuid, is_second ? QEMU_PLACE_SUFFIX : "");

@@ -66,6 +66,19 @@ class RenameTest(SystemTest):
         self.assertEqual("one", self.name_in_qemu(self.b, "one"))
         guest.assert_runs_on(self.b)
 
+    def test_log_of_a_running_guest_has_its_new_name(self):
+        guest = self.world.guest("demo", area=0)
+        guest.start(self.a)
+        self.rename(self.a, "demo", "one")
+        before = len(self.a.log.read_text(encoding="utf-8"))
+        self.a.api.post("/v1/vms/one/stop")
+
+        def said():
+            return [line for line in self.a.log.read_text(encoding="utf-8")[before:].splitlines() if "exited" in line]
+        self.eventually("the end of QEMU in the log", said)
+        self.assertEqual((["one"], []), ([name for name in ("one", "demo") for line in said() if f"vm={name} " in line],
+                                         [line for line in said() if "vm=demo" in line]))
+
     def commits_until_renamed(self, name, new_name):
         """How many transactions a coordinator makes from its start to such an answer."""
         points = self.world.dir / "points"
