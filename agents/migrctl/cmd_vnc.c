@@ -124,7 +124,7 @@ static bool go_where_it_is(struct display *display, struct err *why)
 /* The guest may have moved while no viewer was there. */
 static enum turn on_viewer(struct display *display, struct err *err)
 {
-	int viewer = vnc_listen_accept(&display->listen);
+	int viewer = vnc_listen_accept(&display->listen, "viewer");
 	int again = viewer < 0 ? -1 : dup(viewer);
 
 	if (viewer < 0)

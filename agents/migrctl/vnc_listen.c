@@ -123,7 +123,7 @@ static long user_of(const struct sockaddr_in *theirs, const struct sockaddr_in *
 	return uid >= 0 ? uid : user_in(1, theirs, ours);
 }
 
-static bool is_own(int fd)
+static bool is_own(int fd, const char *who)
 {
 	struct sockaddr_in theirs = { 0 }, ours = { 0 };
 	socklen_t theirs_len = sizeof(theirs), ours_len = sizeof(ours);
@@ -136,9 +136,13 @@ static bool is_own(int fd)
 	if (uid == (long)geteuid())
 		return true;
 	if (uid < 0)
-		fprintf(stderr, "A viewer that has gone already was refused.\n");
+		fprintf(stderr, "A %s that has gone already was refused.\n", who);
 	else
-		fprintf(stderr, "A viewer of another user (uid %ld) was refused.\n", uid);
+		fprintf(stderr,
+			"A %s of another user (uid %ld) was refused: this migrctl runs as uid %ld. "
+			" "
+			"Start it as uid %ld, without sudo if that was used.\n",
+			who, uid, (long)geteuid(), uid);
 	return false;
 }
 
@@ -154,11 +158,11 @@ uint16_t vnc_listen_port_of(const struct vnc_listen *listen)
 
 /* ---- both ------------------------------------------------------------- */
 
-int vnc_listen_accept(const struct vnc_listen *listen)
+int vnc_listen_accept(const struct vnc_listen *listen, const char *who)
 {
 	int fd = accept4(listen->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd >= 0 && !listen->path && !is_own(fd)) {
+	if (fd >= 0 && !listen->path && !is_own(fd, who)) {
 		close(fd);
 		return -1;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* migrctl/vnc_listen.h -- where a viewer of this user, and of no other, joins a display.
+/* migrctl/vnc_listen.h -- where programs of this user, and of no other, connect to migrctl: a
+ * viewer that joins a display, a browser that shows the page.
  *
  * Who may use a UNIX socket its permissions say.  A port of 127.0.0.1 is open to every user of the
  * machine, so the kernel is asked whose the other end is (proc_net_tcp(5)).  Thread: main.
@@ -23,9 +24,9 @@ struct vnc_listen {
 bool vnc_listen_unix(const char *path, const char *vm, struct vnc_listen *ret, struct err *err);
 /* 0: any port. */
 bool vnc_listen_port(uint16_t port, struct vnc_listen *ret, struct err *err);
-/* The next viewer; does not block.  -1: there is none, or it was another user's, of which a line on
- * standard error tells. */
-int vnc_listen_accept(const struct vnc_listen *listen);
+/* The next connection; does not block.  -1: there is none, or it was another user's, of which a
+ * line on standard error tells; WHO connects there: "viewer", "browser". */
+int vnc_listen_accept(const struct vnc_listen *listen, const char *who);
 /* The port of vnc_listen_port(). */
 uint16_t vnc_listen_port_of(const struct vnc_listen *listen);
 void vnc_listen_fini(struct vnc_listen *listen);

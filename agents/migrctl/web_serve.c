@@ -228,7 +228,7 @@ static void write_browser(struct conn *conn, uint64_t now_ms)
 
 static void accept_one(struct server *server, uint64_t now_ms)
 {
-	int fd = vnc_listen_accept(&server->listen);
+	int fd = vnc_listen_accept(&server->listen, "browser");
 	struct conn *conn;
 
 	if (fd < 0)

@@ -2,8 +2,10 @@
 """The page of a coordinator, and `migrctl web', which shows it to a browser of the same user."""
 import http.client
 import json
+import os
 import re
 import subprocess
+import unittest
 
 from lib import settings
 from lib.api import UnixConnection
@@ -109,6 +111,20 @@ class WebTest(SystemTest):
         self.assertEqual(operator.ask(*change)[0].status, 204)
         for origin in (None, "null", "http://evil.example", f"https://{place}"):
             self.assertEqual(operator.ask(*change, Origin=origin)[0].status, 403, origin)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to be another user too")
+    def test_browser_of_another_user_is_refused_and_migrctl_says_why(self):
+        process = subprocess.Popen([settings.program("migrctl"), "--socket", str(self.a.socket), "web"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        url = process.stdout.readline().strip()
+        ask = "import sys, socket; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); s.recv(1)"
+        subprocess.run(["python3", "-c", ask, re.search(r":(\d+)/", url)[1]], user=65534, cwd="/",
+                       capture_output=True, timeout=settings.seconds(30), check=False)
+        self.assertIn("Host 'a'", process.stderr.readline())
+        self.assertEqual("A browser of another user (uid 65534) was refused: this migrctl runs as uid 0.  "
+                         "Start it as uid 65534, without sudo if that was used.\n", process.stderr.readline())
 
     def test_events_come_through_until_the_coordinator_has_gone(self):
         browser = self.enter("--socket", str(self.a.socket))

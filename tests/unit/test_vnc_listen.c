@@ -39,7 +39,7 @@ static int join(void)
 
 START_TEST(own_viewer_joins)
 {
-	int viewer = join(), fd = vnc_listen_accept(&listener);
+	int viewer = join(), fd = vnc_listen_accept(&listener, "viewer");
 
 	ck_assert_int_ge(fd, 0);
 	close(fd);
@@ -71,7 +71,7 @@ START_TEST(own_viewer_with_a_mapped_address_joins)
 				 EAFNOSUPPORT); /* a kernel without IPv6 has no such viewer */
 		return;
 	}
-	fd = vnc_listen_accept(&listener);
+	fd = vnc_listen_accept(&listener, "viewer");
 	ck_assert_int_ge(fd, 0);
 	close(fd);
 	close(viewer);
@@ -85,7 +85,7 @@ START_TEST(viewer_with_a_mapped_address_that_has_gone_is_nobody)
 	if (viewer < 0)
 		return;
 	close(viewer);
-	ck_assert_int_eq(vnc_listen_accept(&listener), -1);
+	ck_assert_int_eq(vnc_listen_accept(&listener, "viewer"), -1);
 }
 END_TEST
 
@@ -93,7 +93,7 @@ END_TEST
 START_TEST(viewer_that_has_gone_is_nobody)
 {
 	close(join());
-	ck_assert_int_eq(vnc_listen_accept(&listener), -1);
+	ck_assert_int_eq(vnc_listen_accept(&listener, "viewer"), -1);
 }
 END_TEST
 
