@@ -25,10 +25,15 @@ struct client_relay_call {
 	void *data;
 	char *body;
 	struct strbuf headers;
-	bool has_head;
+	bool has_head, has_length;
 };
 
 /* ---- from libcurl ----------------------------------------------------------- */
+
+static bool is_named(const char *line, const char *name)
+{
+	return strncasecmp(line, name, strlen(name)) == 0;
+}
 
 static bool is_for_connection(const char *line)
 {
@@ -36,7 +41,7 @@ static bool is_for_connection(const char *line)
 					     "Upgrade:",    "Trailer:",    "HTTP/" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strncasecmp(line, names[i], strlen(names[i])) == 0)
+		if (is_named(line, names[i]))
 			return true;
 	return false;
 }
@@ -53,11 +58,13 @@ static size_t take_header(char *line, size_t size, size_t count, void *data)
 		return len;
 	if (line[0] == '\r' || line[0] == '\n') {
 		call->has_head = true;
-		call->sink->head(call->data, (unsigned)status, strbuf_str(&call->headers));
+		call->sink->head(call->data, (unsigned)status, strbuf_str(&call->headers),
+				 call->has_length);
 		return len;
 	}
 	if (call->headers.len + len > HEADERS_MAX)
 		return 0;
+	call->has_length |= is_named(line, "Content-Length:");
 	if (!is_for_connection(line))
 		strbuf_add(&call->headers, line, len);
 	return len;

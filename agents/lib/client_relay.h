@@ -19,8 +19,9 @@ struct client_relay_call;
  * client_relay_resume() too. */
 struct client_relay_sink {
 	/* The status and the headers, each with CR LF; those of the connection itself are left
-	 * out.  Once, before all else. */
-	void (*head)(void *data, unsigned status, const char *headers);
+	 * out.  HAS_LENGTH: Content-Length is among them; else end() alone tells whether the body
+	 * is complete.  Once, before all else. */
+	void (*head)(void *data, unsigned status, const char *headers, bool has_length);
 	/* False: not now, the same again after client_relay_resume(). */
 	bool (*body)(void *data, const char *bytes, size_t len);
 	/* Once, as the last one, and the call is gone.  ERR NULL: that was all; else it came from

@@ -30,6 +30,7 @@ struct conn {
 	struct client_relay_call *call; /* NULL: not yet, or it has ended */
 	bool is_answered;               /* nothing more comes into `out' */
 	bool has_head;                  /* of the answer */
+	bool is_chunked;                /* its length is told piece by piece */
 	bool is_paused;
 	bool is_gone;
 	uint64_t deadline_ms; /* 0: the browser waits for the migrd */
@@ -94,12 +95,25 @@ static void answer_problem(struct conn *conn, const struct err *err)
 
 /* ---- answers of the migrd --------------------------------------------------------- */
 
-static void on_head(void *data, unsigned status, const char *headers)
+/* The end of an answer that has no length is told: else one that was cut off would look complete
+ * to a browser. */
+static void on_head(void *data, unsigned status, const char *headers, bool has_length)
 {
 	struct conn *conn = data;
 
 	conn->has_head = true;
-	strbuf_addf(&conn->out, "HTTP/1.1 %u \r\n%sConnection: close\r\n\r\n", status, headers);
+	conn->is_chunked = !has_length && status != 204 && status != 304; /* they have no body */
+	strbuf_addf(&conn->out, "HTTP/1.1 %u \r\n%s%sConnection: close\r\n\r\n", status, headers,
+		    conn->is_chunked ? "Transfer-Encoding: chunked\r\n" : "");
+}
+
+static void add_piece(struct conn *conn, const char *bytes, size_t len)
+{
+	if (conn->is_chunked)
+		strbuf_addf(&conn->out, "%zx\r\n", len);
+	strbuf_add(&conn->out, bytes, len);
+	if (conn->is_chunked)
+		strbuf_adds(&conn->out, "\r\n");
 }
 
 static bool on_body(void *data, const char *bytes, size_t len)
@@ -107,8 +121,8 @@ static bool on_body(void *data, const char *bytes, size_t len)
 	struct conn *conn = data;
 
 	conn->is_paused = conn->out.len >= OUT_MAX;
-	if (!conn->is_paused)
-		strbuf_add(&conn->out, bytes, len);
+	if (!conn->is_paused && len) /* an empty piece would be the end */
+		add_piece(conn, bytes, len);
 	return !conn->is_paused;
 }
 
@@ -121,6 +135,8 @@ static void on_end(void *data, const struct err *err)
 	conn->is_answered = true;
 	if (err && !conn->has_head)
 		answer_problem(conn, err);
+	else if (!err && conn->is_chunked)
+		add_piece(conn, "", 0);
 }
 
 static void pass_on(struct conn *conn)
