@@ -217,6 +217,15 @@ class PageTest(SystemTest):
             self.assertLessEqual(wide, 320, f"{view} is wider than the window")
         self.assert_no_complaints()
 
+    def test_address_of_no_part_shows_the_hosts(self):
+        self.open("viewer")
+        for word in ("constructor", "__proto__", "toString/hosts", "%zz", "none"):
+            self.go("VMs")
+            self.page.script(f"location.hash = '#/{word}'")
+            self.one("//main/h2[.='Hosts']")
+            self.sees(VIEWS["Hosts"])
+        self.assert_no_complaints()
+
     def test_all_is_done_by_keyboard_alone(self):
         self.a.api.post("/v1/vms", {"name": "still", **STILL})
         self.open("operator")

@@ -14,11 +14,19 @@ const LIVE = {live: "live", away: "connection lost, trying again", loading: "loa
 const main = document.getElementById("main");
 let view = null;
 
+function decoded(word) {
+	try {
+		return decodeURIComponent(word);
+	} catch {
+		return word;
+	}
+}
+
 function place() {
-	const [name, ...words] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+	const [name, ...words] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
 	if (name === "moves" && words[0])
 		return ["move", words[0]];
-	return VIEWS[name] ? [name, words[0]] : ["hosts"];
+	return Object.hasOwn(VIEWS, name) ? [name, words[0]] : ["hosts"];
 }
 
 function update() {
