@@ -149,16 +149,36 @@ static bool run(const char *const *argv, struct err *err)
 	return proc_run_blocking(&(struct proc_args){ .argv = argv }, CONVERT_MAX_MS, err);
 }
 
-static bool sync_file(const char *path, struct err *err)
+/* Of root it goes to the owner of the directory DIR, in which who runs the guests keeps images. The
+ * owner may have put another file into its place, but no second name of it. */
+static bool give_away(int fd, const char *dir, struct err *err)
+{
+	struct stat file, above;
+
+	if (geteuid() != 0)
+		return true;
+	if (fstat(fd, &file) != 0 || stat(dir, &above) != 0)
+		return err_errno(err, "cannot look at '%s'", dir);
+	if (!S_ISREG(file.st_mode) || file.st_uid != 0 || file.st_nlink != 1)
+		return err_set(err, ERR_CONFLICT, "another program has changed the image in '%s'",
+			       dir);
+	return fchown(fd, above.st_uid, above.st_gid) == 0 ||
+	       err_errno(err, "cannot give the image to the owner of '%s'", dir);
+}
+
+static bool finish_file(const char *path, const char *dir, struct err *err)
 {
 	CLEANUP(closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	return (fd >= 0 && fsync(fd) == 0) || err_errno(err, "cannot sync '%s'", path);
+	if (fd < 0)
+		return err_errno(err, "cannot open '%s'", path);
+	return give_away(fd, dir, err) &&
+	       (fsync(fd) == 0 || err_errno(err, "cannot sync '%s'", path));
 }
 
 /* Made under another name, and compared, before it gets its own, which must be free. */
-static bool make_image(const char *source, const char *format, const char *made, const char *path,
-		       struct err *err)
+static bool make_image(const char *source, const char *format, const char *dir, const char *made,
+		       const char *path, struct err *err)
 {
 	const char *const convert[] = { "qemu-img", "convert", "-q", "-O",
 					format,     source,    made, NULL };
@@ -167,7 +187,7 @@ static bool make_image(const char *source, const char *format, const char *made,
 
 	if (!run(convert, err) || !run(compare, err))
 		return err_wrap(err, "'%s' cannot be made", path);
-	if (!sync_file(made, err))
+	if (!finish_file(made, dir, err))
 		return false;
 	if (link(made, path) != 0)
 		return err_errno(err, "cannot give the image the name '%s'", path);
@@ -190,7 +210,7 @@ static bool restore_disk(const struct chain *chain, const struct vmbackup_disk *
 		return false;
 	if (access(path, F_OK) == 0)
 		return err_set(err, ERR_EXISTS, "'%s' is there already: move it away", path);
-	ok = make_image(source, format, made, path, err);
+	ok = make_image(source, format, values->to, made, path, err);
 	unlink(made);
 	ok = ok && file_sync_parent(path, err);
 	if (ok)
@@ -228,6 +248,7 @@ static bool run_restore(struct cli_call *call, struct err *err)
 	struct chain *chain = xnew(struct chain);
 	bool ok;
 
+	umask(077); /* as a daemon's: what a disk has is for its owner alone */
 	while (strlen(path) > 1 && path[strlen(path) - 1] == '/')
 		path[strlen(path) - 1] = '\0';
 	ok = restore(chain, path, call->values, err);
@@ -276,6 +297,9 @@ const struct cli_command cmd_vmbackup_restore = {
 	.details =
 		"BACKUP is DIRECTORY/ID of `vm backup'; those that it follows must be beside it.\n"
 		"Each image is compared with the backup before it gets its name.  Put it in the\n"
-		"place of the disk's image while the VM is stopped, or in a new definition.\n",
+		"place of the disk's image while the VM is stopped, or in a new definition.  It "
+		"has\n"
+		"mode 0600, and is yours, or, if you are root, the owner's of the directory "
+		"--to.\n",
 	.run = run_restore,
 };

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 
 from lib.api import ApiError
@@ -164,7 +165,9 @@ class BackupTest(BackupCase):
     def check_restore(self, backup):
         """The images are the stopped disks; a chain that is not whole is refused, and nothing made."""
         home, images = self.place / backup["id"], self.world.dir / "restored"
-        images.mkdir()
+        images.mkdir(mode=0o755)
+        owner = 65534 if os.geteuid() == 0 else os.geteuid()
+        os.chown(images, owner, -1)
 
         def restore(*options, check=True):
             return self.a.migrctl("vm-backup", "restore", home, "--to", images, *options, check=check)
@@ -189,6 +192,8 @@ class BackupTest(BackupCase):
         assert_same_image(self.guest.disks[0].path, images / "one.raw", "qcow2", "raw")
         self.assertEqual(sorted(os.listdir(images)),
                          ["one.qcow2", "one.raw", "raw.qcow2", "two.qcow2"])
+        self.assertEqual({(stat.S_IMODE(image.stat().st_mode), image.stat().st_uid) for image in images.iterdir()},
+                         {(0o600, owner)})
 
     # QEMU copies on while its coordinator is away; what is cancelled or fails leaves nothing.
     def test_restart_cancel_and_stop_in_the_middle(self):
