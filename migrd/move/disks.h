@@ -16,9 +16,10 @@ void move_mirror_name(const char *disk_id, char ret[MOVE_MIRROR_NAME_SIZE]);
 
 /* Adds a member KEY with that name. */
 void move_disks_add_name(struct json_object *args, const char *key, const char *disk_id);
-/* Source: what of the image of DISK is not copied, by NODES, QEMU's nodes.  True with RET_TEXT ""
- * is nothing, else RET_TEXT says what.  CONFLICT: it is there, and the image is to be removed. */
-bool move_disk_left_behind(struct json_object *nodes, const char *node,
+/* Source: what of the image of DISK, which is NODE of QEMU's nodes NODES, is not copied; BITMAPS
+ * are those that stay.  True with RET_TEXT "" is nothing, else RET_TEXT says what.  CONFLICT: it is
+ * there, and the image is to be removed. */
+bool move_disk_left_behind(struct json_object *nodes, const char *node, size_t bitmaps,
 			   const struct vm_def_disk *disk, bool remove, char ret_text[ERR_MSG_SIZE],
 			   struct err *err);
 /* The NUMBER-th (from 0) local disk of the definition, borrowed; NULL: there are fewer. */

@@ -49,6 +49,8 @@
 	FACT(uint64_t, hold_s, DST)                                                            \
 	/* the policy has raised the limit of the guest's stop to so much; 0: it has not */    \
 	FACT(uint64_t, downtime_raised_ms, SRC)                                                \
+	/* of bitmaps that are sent, as QEMU counts them (transfer_bitmaps_ms()) */            \
+	FACT(uint64_t, bitmap_bytes, SRC)                                                      \
 	/* the policy slows the guest's CPUs down by so much */                                \
 	FACT(uint64_t, throttle_percent, SRC)                                                  \
 	/* the policy has QEMU stop the guest as soon as it can */                             \

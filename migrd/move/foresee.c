@@ -21,15 +21,6 @@ static enum forecast_postcopy postcopy_of(const struct transfer_wish *wish)
 								 : FORECAST_POSTCOPY_FIRST_PASS;
 }
 
-static uint64_t parameter(const struct transfer_plan *plan, const char *name)
-{
-	for (size_t i = 0; plan && i < plan->parameter_count; i++) {
-		if (strcmp(plan->parameters[i].name, name) == 0)
-			return plan->parameters[i].number;
-	}
-	return 0;
-}
-
 void foresee_request(const struct moves *moves, const struct move_options *options,
 		     const struct transfer_plan *plan, uint64_t let_come,
 		     struct forecast_input *ret)
@@ -41,7 +32,7 @@ void foresee_request(const struct moves *moves, const struct move_options *optio
 	ret->auto_converge = options->transfer.auto_converge;
 	ret->is_held = options->has_hold;
 	ret->postcopy = postcopy_of(&options->transfer);
-	ret->switchover_bytes_per_s = parameter(plan, "avail-switchover-bandwidth");
+	ret->switchover_bytes_per_s = transfer_plan_number(plan, TRANSFER_SWITCHOVER_BANDWIDTH);
 }
 
 uint64_t foresee_deadline_ms(const struct policy *policy, const struct forecast_input *input)

@@ -80,6 +80,7 @@ void move_free(struct move *move)
 	machine_fini(&move->machine);
 	json_object_put(move->peer_times);
 	json_object_put(move->begin.images);
+	json_object_put(move->begin.bitmaps);
 	free(move->plan);
 	move_frames_fini(move);
 	free(move->passes);

@@ -85,6 +85,7 @@ struct move_part {
 };
 
 extern const struct move_part move_part_disks;    /* move/part_disks.c */
+extern const struct move_part move_part_bitmaps;  /* move/part_bitmaps.c */
 extern const struct move_part move_part_tpm;      /* move/part_tpm.c */
 extern const struct move_part move_part_hold;     /* move/part_hold.c */
 extern const struct move_part move_part_notice;   /* move/part_notice.c */

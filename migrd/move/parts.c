@@ -6,11 +6,12 @@
 #include "move/priv.h"
 
 static const struct move_part *const parts[] = {
-	&move_part_disks,                     /* before memory: QEMU may end that by itself */
-	&move_part_tpm,      &move_part_hold, /* what is before it goes on meanwhile */
-	&move_part_notice,                    /* so that the next that comes is the move */
-	&move_part_ram,      &move_part_jobs,       &move_part_media,
-	&move_part_evidence, &move_part_virtqueues, /* what it finds is told with the evidence */
+	&move_part_disks, /* before memory: QEMU may end that by itself */
+	&move_part_bitmaps,    &move_part_tpm,  &move_part_hold, /* what is before it goes on
+								    meanwhile */
+	&move_part_notice, /* so that the next that comes is the move */
+	&move_part_ram,        &move_part_jobs, &move_part_media, &move_part_evidence,
+	&move_part_virtqueues, /* what it finds is told with the evidence */
 	&move_part_pace,
 };
 

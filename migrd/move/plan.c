@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "converge/converge.h"
 #include "move/foresee.h"
 #include "move/links.h"
 #include "move/priv.h"
@@ -104,6 +105,9 @@ static void make(struct move *move, const struct transfer_features *there)
 		.link_bytes_per_s = link_bytes_per_s(move),
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,
+		.bitmap_count = move->begin.bitmap_sums.go_count,
+		.bitmap_bytes = move->begin.bitmap_sums.go_bytes,
+		.first_limit_ms = converge_first_limit_ms(move->options.downtime_limit_ms),
 		.stopped = move->facts.stopped,
 		.plain_memory = def && needs_has_plain_memory(def),
 		.throttle_max_percent =

@@ -17,6 +17,7 @@
 #include "base/work_fair.h"
 #include "converge/history.h"
 #include "machine/machine.h"
+#include "move/bitmaps.h"
 #include "move/clocks.h"
 #include "move/facts.h"
 #include "move/give_way.h"
@@ -114,6 +115,8 @@ struct move_begin {
 	struct disk_copy disks[VM_DEF_IMAGE_MAX];
 	char nodes[VM_DEF_IMAGE_MAX][MOVE_NODE_SIZE];
 	size_t disk_count;
+	struct move_bitmap_sums bitmap_sums; /* kept in their images */
+	struct json_object *bitmaps;         /* block-bitmap-mapping, until QEMU is told; or NULL */
 	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers; 0: it
 				      * was not asked */
 	uint64_t let_come_bytes_per_s;     /* by the destination's budget; 0: all */

@@ -184,11 +184,28 @@ static void add_throttle(const struct move *move, struct json_object *args)
 	json_add_uint(args, THROTTLE_MAX, percent ? percent : 1);
 }
 
+/* QEMU counts bitmaps as eight times what they are, beside memory, until the guest stands still. It
+ * is allowed that much more, so that neither they nor a limit that is lowered meanwhile keep the
+ * guest from its stop.  It reckons with the rate that it is told, which this move may have
+ * surpassed. */
+static uint64_t add_bitmaps(const struct move *move, uint64_t limit_ms, struct json_object *args)
+{
+	uint64_t planned = transfer_plan_number(move->plan, TRANSFER_SWITCHOVER_BANDWIDTH);
+	uint64_t sent = sent_bytes_per_s(move), rate = sent > planned ? sent : planned, ms;
+
+	if (!move->facts.bitmap_bytes)
+		return limit_ms;
+	json_add_uint(args, TRANSFER_SWITCHOVER_BANDWIDTH, rate);
+	ms = limit_ms + transfer_bitmaps_ms(move->facts.bitmap_bytes, rate);
+	return ms < CONVERGE_LIMIT_MAX_MS ? ms : CONVERGE_LIMIT_MAX_MS;
+}
+
 void move_converge_add_parameters(struct move *move, struct json_object *args)
 {
 	move->converge.limit_ms = limit_ms(move);
 	json_add_uint(args, "downtime-limit",
-		      move->facts.limit_lifted ? SWITCH_LIMIT_MS : move->converge.limit_ms);
+		      move->facts.limit_lifted ? SWITCH_LIMIT_MS
+					       : add_bitmaps(move, move->converge.limit_ms, args));
 	add_throttle(move, args);
 }
 

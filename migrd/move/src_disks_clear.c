@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nothing of a copy is left at the source: no mirror job, no block node of its target, no limit.
+/* Nothing of a copy is left at the source: no mirror job, no block node of its target, no limit, no
+ * copy of a bitmap.
  * In begin, as an earlier coordinator may have left something, and in rollback. */
 #include <string.h>
 
+#include "move/bitmaps.h"
 #include "move/disks.h"
 #include "move/src_priv.h"
 #include "qmp/block.h"
@@ -30,6 +32,40 @@ static void is_clear(struct move *move)
 	move_parts_next(move);
 }
 
+/* ---- the copies of bitmaps (move/part_bitmaps.c) -------------------------------------- */
+
+static void ask_bitmaps(struct move *move);
+
+static void on_bitmap_removed(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (err) {
+		move_note(move, "left-behind", "copies of bitmaps stay in QEMU: %s", err->msg);
+		is_clear(move);
+	} else {
+		ask_bitmaps(move);
+	}
+}
+
+static void on_bitmaps(struct move *move, struct json_object *result, const struct err *err)
+{
+	struct json_object *copy = err ? NULL : move_bitmaps_copy_left(result);
+
+	if (copy)
+		move_qmp(move, "block-dirty-bitmap-remove", copy, COMMAND_DEADLINE_MS,
+			 on_bitmap_removed);
+	else
+		is_clear(move);
+}
+
+static void ask_bitmaps(struct move *move)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_add_bool(args, "flat", true);
+	move_qmp(move, "query-named-block-nodes", args, COMMAND_DEADLINE_MS, on_bitmaps);
+}
+
 /* ---- the limits of I/O (move/src_disks_pace.c) -------------------------------------- */
 
 static void on_lifted(struct move *move, struct json_object *result, const struct err *err)
@@ -38,7 +74,7 @@ static void on_lifted(struct move *move, struct json_object *result, const struc
 	if (err)
 		move_note(move, "limit", "%s", err->msg);
 	if (--move->disks.limited == 0)
-		is_clear(move);
+		ask_bitmaps(move);
 }
 
 static void on_blocks(struct move *move, struct json_object *result, const struct err *err)
@@ -59,7 +95,7 @@ static void on_blocks(struct move *move, struct json_object *result, const struc
 			 COMMAND_DEADLINE_MS, on_lifted);
 	}
 	if (!move->disks.limited)
-		is_clear(move);
+		ask_bitmaps(move);
 }
 
 /* ---- the nodes ------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "move/bitmaps.h"
 #include "move/disks.h"
 #include "move/src_priv.h"
 #include "qmp/block.h"
@@ -23,14 +24,14 @@ static bool find_node(struct json_object *blocks, const struct vm_def_disk *disk
 	return ret[0] != '\0';
 }
 
-bool move_disk_left_behind(struct json_object *nodes, const char *node,
+bool move_disk_left_behind(struct json_object *nodes, const char *node, size_t bitmaps,
 			   const struct vm_def_disk *disk, bool remove, char ret_text[ERR_MSG_SIZE],
 			   struct err *err)
 {
-	size_t snapshots, bitmaps;
+	size_t snapshots, ignored;
 
 	ret_text[0] = '\0';
-	disk_copy_count_left(nodes, node, &snapshots, &bitmaps);
+	disk_copy_count_left(nodes, node, &snapshots, &ignored);
 	if (!snapshots && !bitmaps)
 		return true;
 	if (remove)
@@ -47,9 +48,13 @@ bool move_disk_left_behind(struct json_object *nodes, const char *node,
 static bool note_left(struct move *move, struct json_object *nodes, size_t number,
 		      const struct vm_def_disk *disk, struct err *err)
 {
+	struct move_bitmaps bitmaps;
 	char text[ERR_MSG_SIZE];
 
-	if (!move_disk_left_behind(nodes, move->begin.nodes[number], disk,
+	move_bitmaps_choose(nodes, move->begin.nodes[number], disk,
+			    move->begin.disks[number].virtual_bytes, &move->begin.bitmap_sums,
+			    &bitmaps);
+	if (!move_disk_left_behind(nodes, move->begin.nodes[number], bitmaps.stay_count, disk,
 				   move->options.remove_source_disks, text, err))
 		return false;
 	if (text[0])
@@ -102,6 +107,7 @@ static void on_nodes(struct move *move, struct json_object *result, const struct
 	struct err all = { 0 }, bad;
 	size_t i = 0;
 
+	move->begin.bitmap_sums = (struct move_bitmap_sums){ 0 };
 	for (; !err && (disk = move_local_disk(move, i)); i++) {
 		if (!note_disk(move, result, i, disk, &bad))
 			add_reason(&all, &bad);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "converge/converge.h"
 #include "hold/hold.h"
 #include "move/foresee.h"
 #include "preflight/look.h"
@@ -503,6 +504,20 @@ static void warn_of_left_out(struct trial *trial, const struct transfer_left_out
 			      trial->policy.name);
 }
 
+/* Those that could go along, and do not. */
+static void judge_bitmaps(struct trial *trial)
+{
+	bool removes = trial->options.remove_source_disks;
+
+	if (trial->bitmap_sums.go_count && !transfer_plan_has(trial->plan, TRANSFER_DIRTY_BITMAPS))
+		preflight_add(removes ? trial->here : trial->warnings, "left-behind",
+			      "%zu bitmaps stay in the images of the disks here: %s; or begin with "
+			      "a full backup there%s",
+			      trial->bitmap_sums.go_count,
+			      transfer_plan_why(trial->plan, TRANSFER_DIRTY_BITMAPS),
+			      removes ? ", and leave out remove_source_disks" : "");
+}
+
 static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_features *there)
 {
 	const struct transfer_features *of_qemu = qemu_migration_features(vm_qemu(vm));
@@ -517,6 +532,9 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 		.limit_bytes_per_s = moves_limit_of_new(trial->moves, &trial->options),
 		.disks = trial->disks,
 		.disk_count = trial->disk_count,
+		.bitmap_count = trial->bitmap_sums.go_count,
+		.bitmap_bytes = trial->bitmap_sums.go_bytes,
+		.first_limit_ms = converge_first_limit_ms(trial->options.downtime_limit_ms),
 		.plain_memory = def && needs_has_plain_memory(def),
 		.throttle_max_percent =
 			trial->policy.observe ? 0 : trial->policy.throttle_max_percent,
@@ -536,6 +554,7 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 	trial->plan = xnew(struct transfer_plan);
 	if (transfer_plan_make(&basis, trial->plan, &err)) {
 		transfer_left_out_explain(&left_out, trial->plan);
+		judge_bitmaps(trial);
 		return;
 	}
 	if (there || !of_qemu)

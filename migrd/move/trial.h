@@ -42,6 +42,7 @@ struct trial {
 	struct json_object *blocks;                /* query-block; NULL: no disk is copied */
 	struct disk_copy disks[VM_DEF_IMAGE_MAX];
 	size_t disk_count;
+	struct move_bitmap_sums bitmap_sums;   /* kept in their images */
 	uint64_t written_bytes, written_at_ms; /* of all drives, when they were asked first */
 	uint64_t written_per_s;
 	char cpu_path[EVIDENCE_QOM_SIZE];

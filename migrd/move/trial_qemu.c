@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "cmdline/cdrom_seen.h"
+#include "move/bitmaps.h"
 #include "move/disks.h"
 #include "move/src_priv.h"
 #include "move/trial.h"
@@ -109,13 +110,15 @@ static void take_bitmaps(struct trial *trial, struct json_object *result)
 /* ---- its disks --------------------------------------------------------------------- */
 
 static void judge_left_behind(struct trial *trial, struct json_object *nodes, const char *node,
-			      const struct vm_def_disk *disk)
+			      const struct vm_def_disk *disk, uint64_t virtual_bytes)
 {
+	struct move_bitmaps bitmaps;
 	char text[ERR_MSG_SIZE];
 	struct err err;
 
-	if (!move_disk_left_behind(nodes, node, disk, trial->options.remove_source_disks, text,
-				   &err))
+	move_bitmaps_choose(nodes, node, disk, virtual_bytes, &trial->bitmap_sums, &bitmaps);
+	if (!move_disk_left_behind(nodes, node, bitmaps.stay_count, disk,
+				   trial->options.remove_source_disks, text, &err))
 		preflight_add(trial->here, "left-behind", "%s", err.msg);
 	else if (text[0])
 		preflight_add(trial->warnings, "left-behind",
@@ -154,7 +157,7 @@ static void take_disk(struct trial *trial, struct json_object *nodes,
 		preflight_add(trial->here, "disks", "disk '%s': %s", disk->id, err.msg);
 		return;
 	}
-	judge_left_behind(trial, nodes, name, disk);
+	judge_left_behind(trial, nodes, name, disk, copy->virtual_bytes);
 	memcpy(copy->id, disk->id, sizeof(copy->id));
 	trial->disk_count++;
 }
@@ -164,6 +167,7 @@ static void take_nodes(struct trial *trial, struct json_object *result)
 	const struct vm_def *def = definition(trial);
 	const struct vm_def_disk *disk;
 
+	trial->bitmap_sums = (struct move_bitmap_sums){ 0 };
 	for (size_t i = 0; def && (disk = vm_def_local_image(def, i)); i++)
 		take_disk(trial, result, disk);
 }

@@ -246,6 +246,7 @@ bool qmp_bitmap_get(struct json_object *reply, const char *node, size_t number,
 	for (size_t i = 0; i < json_count(bitmaps); i++) {
 		struct json_object *bitmap = json_object_array_get_idx(bitmaps, i);
 		const char *name = json_get_str(bitmap, "name");
+		int64_t granularity;
 
 		if (!name || number-- > 0)
 			continue;
@@ -256,6 +257,8 @@ bool qmp_bitmap_get(struct json_object *reply, const char *node, size_t number,
 			.is_inconsistent = json_get_bool(bitmap, "inconsistent", false),
 			.is_busy = json_get_bool(bitmap, "busy", false),
 		};
+		granularity = json_get_int(bitmap, "granularity", 0);
+		ret->granularity = granularity > 0 ? (uint64_t)granularity : 0;
 		return true;
 	}
 	return false;

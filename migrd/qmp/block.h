@@ -66,6 +66,7 @@ struct qmp_bitmap {
 	bool is_persistent;
 	bool is_inconsistent; /* it was not closed as it must be, and says nothing */
 	bool is_busy;         /* a job or an export uses it */
+	uint64_t granularity; /* bytes of the disk for each bit; 0: QEMU does not tell */
 };
 /* Gets the NUMBER-th (from 0) bitmap with a name of the node NODE, from a reply of
  * query-named-block-nodes; false: there are fewer. */

@@ -13,6 +13,7 @@ void transfer_features_add_host(struct transfer_features *features)
 	features->connections = TRANSFER_CONNECTION_MAX;
 	features->cpus = cpus > 0 ? (uint64_t)cpus : 0;
 	features->stopped = true;
+	features->bitmaps = true;
 }
 
 static bool has_name(const char (*names)[TRANSFER_NAME_SIZE], size_t count, const char *name)
@@ -86,5 +87,9 @@ const struct json_field transfer_features_fields[] = {
 	  .type = JSON_BOOL,
 	  JSON_MEMBER(struct transfer_features, stopped),
 	  .help = "Whether this host can take a stopped VM." },
+	{ .key = "bitmaps",
+	  .type = JSON_BOOL,
+	  JSON_MEMBER(struct transfer_features, bitmaps),
+	  .help = "Whether this host takes the bitmaps of disks that are copied." },
 	{ 0 },
 };

@@ -15,6 +15,34 @@ bool transfer_plan_has(const struct transfer_plan *plan, const char *capability)
 	return false;
 }
 
+const char *transfer_plan_why(const struct transfer_plan *plan, const char *capability)
+{
+	for (size_t i = 0; plan && i < plan->capability_count; i++) {
+		if (strcmp(plan->capabilities[i].name, capability) == 0)
+			return plan->capabilities[i].why;
+	}
+	return "";
+}
+
+uint64_t transfer_plan_number(const struct transfer_plan *plan, const char *name)
+{
+	for (size_t i = 0; plan && i < plan->parameter_count; i++) {
+		if (strcmp(plan->parameters[i].name, name) == 0)
+			return plan->parameters[i].number;
+	}
+	return 0;
+}
+
+/* QEMU's own reckoning is in bytes a millisecond. */
+uint64_t transfer_bitmaps_ms(uint64_t bytes, uint64_t bytes_per_s)
+{
+	uint64_t bytes_per_ms = bytes_per_s / 1000;
+
+	if (!bytes)
+		return 0;
+	return bytes_per_ms ? bytes / bytes_per_ms + 1 : UINT64_MAX;
+}
+
 /* QEMU's default is 2 channels. */
 static uint64_t multifd_channels(const struct transfer_plan *plan)
 {

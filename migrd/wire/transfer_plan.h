@@ -35,6 +35,7 @@ struct transfer_features {
 	char postcopy_refused[TRANSFER_WHY_SIZE];
 	bool postcopy_multifd; /* it can do so over several connections */
 	bool stopped;          /* the coordinator can take a stopped VM */
+	bool bitmaps;          /* it takes a plan that sends bitmaps of disks */
 	/* The rest is not sent: only the QEMU's own coordinator speaks to it. */
 	bool preempt;    /* it can send what the guest waits for over a connection of its own */
 	bool cancel_keeps_images; /* whenever it comes: see qemu_may_lack_images() */
@@ -104,6 +105,10 @@ struct transfer_plan {
 	size_t disk_count;
 };
 
+/* What QEMU takes for the rate of the last pass (8.2); and the capability that sends bitmaps. */
+#define TRANSFER_SWITCHOVER_BANDWIDTH "avail-switchover-bandwidth"
+#define TRANSFER_DIRTY_BITMAPS        "dirty-bitmaps"
+
 extern const struct json_field transfer_features_fields[];
 extern const struct json_field transfer_plan_fields[];
 extern const struct json_field transfer_multifd_fields[];
@@ -125,6 +130,9 @@ struct transfer_basis {
 	uint64_t link_bytes_per_s;  /* what moves to that host got lately; 0: not known */
 	const struct disk_copy *disks; /* local disks */
 	size_t disk_count;
+	size_t bitmap_count;     /* that are kept in their images, and can be sent */
+	uint64_t bitmap_bytes;   /* as QEMU counts all of them: transfer_bitmaps_ms() */
+	uint64_t first_limit_ms; /* of the guest's stop, that QEMU is told first */
 	bool stopped; /* the VM does not run, and shall not run there */
 	bool plain_memory; /* some is in a file, into which it may not be possible to fetch it */
 	/* With auto_converge: the guest's CPUs are slowed by so much at most; 0: QEMU's own. */
@@ -143,8 +151,16 @@ bool transfer_plan_make(const struct transfer_basis *basis, struct transfer_plan
 bool transfer_plan_decode(struct json_object *obj, struct transfer_plan *ret, struct err *err);
 /* CAPABILITY is on; of no plan (NULL): none is. */
 bool transfer_plan_has(const struct transfer_plan *plan, const char *capability);
+/* Why it is on, or off; belongs to the plan.  "": the plan does not say. */
+const char *transfer_plan_why(const struct transfer_plan *plan, const char *capability);
+/* The number that the parameter NAME is set to; 0: it is not in the plan, which may be NULL. */
+uint64_t transfer_plan_number(const struct transfer_plan *plan, const char *name);
 bool transfer_plan_has_postcopy(const struct transfer_plan *plan);
 bool transfer_plan_has_disks(const struct transfer_plan *plan);
+/* So long QEMU takes bitmaps to need, of which it counts BYTES (a byte for each bit) as yet to be
+ * sent until the guest stands still; BYTES_PER_S: its avail-switchover-bandwidth.  UINT64_MAX: it
+ * is not told. */
+uint64_t transfer_bitmaps_ms(uint64_t bytes, uint64_t bytes_per_s);
 /* How many connections QEMU makes for memory and devices. */
 uint64_t transfer_plan_connections(const struct transfer_plan *plan);
 /* CAPABILITY is there, also as a parameter. */

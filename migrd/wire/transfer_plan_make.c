@@ -42,6 +42,44 @@ static bool asks_disks(const struct transfer_basis *basis)
 	return basis->disk_count > 0;
 }
 
+/* QEMU is told a parameter of its own in a plan only if the destination's coordinator knows such.
+ */
+static bool takes_switchover_bandwidth(const struct transfer_basis *basis)
+{
+	return transfer_features_have_parameter(basis->source, TRANSFER_SWITCHOVER_BANDWIDTH) &&
+	       basis->destination && basis->destination->parameter_count;
+}
+
+/* QEMU stops the guest when it expects to send all in the allowed downtime, bitmaps too, at the
+ * rate of the last moment.  A guest that changes little has next to none, so that it would never
+ * be stopped (findings/bitmaps-keep-an-idle-guest-from-its-switchover.sh): only where QEMU is told
+ * the rate do bitmaps go, and only such as need little of that time.  NULL: they go. */
+static const char *why_bitmaps_stay(const struct transfer_basis *basis)
+{
+	if (!basis->bitmap_count)
+		return "no image that is copied keeps bitmaps that can be sent";
+	if (!basis->destination || !basis->destination->bitmaps)
+		return "the destination's migrd does not take them: upgrade it";
+	if (!basis->source || !transfer_features_have(basis->source, TRANSFER_DIRTY_BITMAPS) ||
+	    !transfer_features_have(basis->destination, TRANSFER_DIRTY_BITMAPS))
+		return "one of the two QEMUs cannot send them";
+	if (!takes_switchover_bandwidth(basis))
+		return "the source's QEMU cannot be told how fast they go while the guest stands "
+		       "still, as 8.2 can: it might never stop the guest";
+	if (!basis->link_bytes_per_s)
+		return "no move without a limit has shown how fast the link is";
+	if (transfer_bitmaps_ms(basis->bitmap_bytes, basis->link_bytes_per_s) >
+	    basis->first_limit_ms)
+		return "they are too large for the link and an eighth of downtime_limit_ms: raise "
+		       "that";
+	return NULL;
+}
+
+static bool asks_bitmaps(const struct transfer_basis *basis)
+{
+	return !why_bitmaps_stay(basis);
+}
+
 static const struct capability_row {
 	const char *name;
 	enum {
@@ -51,7 +89,7 @@ static const struct capability_row {
 		NEVER,
 	} use;
 	bool (*is_asked)(const struct transfer_basis *basis);
-	const char *why, *why_not;
+	const char *why, *why_not; /* WHY_NOT NULL: why_bitmaps_stay() tells */
 } capabilities[] = {
 	{ "events", NEEDED, NULL, "MIGRATION and MIGRATION_PASS tell how far it is", NULL },
 	{ "return-path", NEEDED, NULL,
@@ -79,13 +117,14 @@ static const struct capability_row {
 	{ "pause-before-switchover", ASKED, asks_disks,
 	  "QEMU waits, once the guest stands still, until the copies of its disks have ended",
 	  "no disk is copied" },
+	{ TRANSFER_DIRTY_BITMAPS, IF_BOTH, asks_bitmaps,
+	  "what backups have noted of the disks that are copied goes along", NULL },
 	{ "zero-copy-send", NEVER, NULL, NULL,
 	  "QEMU sends to a UNIX socket, to which the kernel always copies" },
 };
 
-#define SWITCHOVER_BANDWIDTH "avail-switchover-bandwidth"
-#define THROTTLE_INITIAL     "cpu-throttle-initial"
-#define THROTTLE_MAX         "max-cpu-throttle"
+#define THROTTLE_INITIAL "cpu-throttle-initial"
+#define THROTTLE_MAX     "max-cpu-throttle"
 
 /* QEMU's own defaults (migration/options.c). */
 #define QEMU_THROTTLE_INITIAL 20
@@ -162,9 +201,10 @@ static void decide(const struct capability_row *row, const struct transfer_basis
 {
 	const char *lacking = lacking_side(basis, row->name);
 	bool wanted = is_wanted(row, basis, basis->source && basis->destination && !lacking);
+	const char *why = wanted ? row->why : row->why_not ? row->why_not : why_bitmaps_stay(basis);
 
 	snprintf(ret->name, sizeof(ret->name), "%s", row->name);
-	snprintf(ret->why, sizeof(ret->why), "%s", wanted ? row->why : row->why_not);
+	snprintf(ret->why, sizeof(ret->why), "%s", why);
 	ret->on = wanted && !lacking;
 	if (wanted && lacking)
 		add_reason(reasons, "the %s's QEMU has no migration capability '%s'%s", lacking,
@@ -240,25 +280,28 @@ static void plan_multifd(const struct transfer_basis *basis, struct transfer_pla
 }
 
 /* Under a limit QEMU takes the limited rate for that of the last pass too, which has none: it
- * would wait for the guest to leave less memory than it could send in the allowed downtime.
+ * would wait for the guest to leave less memory than it could send in the allowed downtime.  With
+ * bitmaps it would wait for ever: why_bitmaps_stay().
  * QEMU is told in each move, as it keeps the value of an earlier one.  A coordinator that tells
  * no parameters would refuse the plan. */
 static void plan_switchover(const struct transfer_basis *basis, struct transfer_plan *plan)
 {
+	bool has_bitmaps = transfer_plan_has(plan, TRANSFER_DIRTY_BITMAPS);
 	bool is_limited = basis->limit_bytes_per_s > 0;
 	bool is_wanted = is_limited && basis->link_bytes_per_s > basis->limit_bytes_per_s;
 	struct transfer_parameter *parameter;
 
-	if (!transfer_features_have_parameter(basis->source, SWITCHOVER_BANDWIDTH) ||
-	    !basis->destination || !basis->destination->parameter_count)
+	if (!takes_switchover_bandwidth(basis))
 		return;
 	parameter = add_parameter(
-		plan, SWITCHOVER_BANDWIDTH, "%s",
-		is_wanted    ? "the limit ends when the guest stands still, and the last move to "
-			       "that host got so much"
-		: is_limited ? "no move without a limit has shown that the link is faster"
-			     : "without a limit QEMU measures it");
-	parameter->number = is_wanted ? basis->link_bytes_per_s : 0;
+		plan, TRANSFER_SWITCHOVER_BANDWIDTH, "%s",
+		is_wanted     ? "the limit ends when the guest stands still, and the last move to "
+				"that host got so much"
+		: has_bitmaps ? "QEMU has to know when the bitmaps can be sent, and the last move "
+				"to that host got so much"
+		: is_limited  ? "no move without a limit has shown that the link is faster"
+			      : "without a limit QEMU measures it");
+	parameter->number = is_wanted || has_bitmaps ? basis->link_bytes_per_s : 0;
 	parameter->only_source = true;
 }
 

@@ -692,6 +692,56 @@ START_TEST(plan_of_another_whose_disks_do_not_fit_is_refused)
 }
 END_TEST
 
+/* Where one thing is missing they stay, and the plan says which. */
+START_TEST(plan_sends_bitmaps_where_qemu_is_told_of_a_link_that_is_fast_enough)
+{
+	static const struct transfer_features with = {
+		.capabilities = { "events", "return-path", "late-block-activate", "dirty-bitmaps" },
+		.capability_count = 4,
+		.parameters = { "avail-switchover-bandwidth" },
+		.parameter_count = 1,
+		.bitmaps = true,
+	};
+	struct transfer_features older = with, lacking = with, untold = with;
+	const struct transfer_basis good = {
+		.wish = &plain,
+		.source = &with,
+		.destination = &with,
+		.link_bytes_per_s = 1000000,
+		.bitmap_count = 1,
+		.bitmap_bytes = 36999,
+		.first_limit_ms = 37,
+	};
+	struct transfer_basis cases[] = { good, good, good, good, good, good };
+	static const char *const why[] = {
+		"keeps bitmaps",      "migrd does not take them",   "one of the two QEMUs",
+		"cannot be told how", "shown how fast the link is", "too large for the link",
+	};
+	struct transfer_plan plan;
+	struct err err;
+
+	ck_assert(transfer_plan_make(&good, &plan, &err));
+	ck_assert(is_on(&plan, "dirty-bitmaps"));
+	ck_assert_uint_eq(transfer_plan_number(&plan, "avail-switchover-bandwidth"), 1000000);
+	older.bitmaps = false;
+	lacking.capability_count = 3;
+	untold.parameter_count = 0;
+	cases[0].bitmap_count = 0;
+	cases[1].destination = &older;
+	cases[2].destination = &lacking;
+	cases[3].source = &untold;
+	cases[4].link_bytes_per_s = 0;
+	cases[5].bitmap_bytes = 37000;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		ck_assert(transfer_plan_make(&cases[i], &plan, &err));
+		ck_assert(!is_on(&plan, "dirty-bitmaps"));
+		ck_assert_msg(strstr(transfer_plan_why(&plan, "dirty-bitmaps"), why[i]) != NULL,
+			      "%s", transfer_plan_why(&plan, "dirty-bitmaps"));
+		ck_assert_uint_eq(transfer_plan_number(&plan, "avail-switchover-bandwidth"), 0);
+	}
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("transfer_plan");
@@ -722,6 +772,7 @@ Suite *suite(void)
 	tcase_add_test(tc, plan_with_local_disks_and_a_side_that_does_not_say_is_refused);
 	tcase_add_test(tc, plan_with_local_disks_names_the_side_that_cannot_pause);
 	tcase_add_test(tc, plan_of_another_whose_disks_do_not_fit_is_refused);
+	tcase_add_test(tc, plan_sends_bitmaps_where_qemu_is_told_of_a_link_that_is_fast_enough);
 	suite_add_tcase(s, tc);
 	return s;
 }
