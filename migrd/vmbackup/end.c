@@ -319,8 +319,9 @@ static bool drop(struct vmbackup_task *task, struct err *err)
 	return vmbackup_files_drop_blocking(&task->place, err);
 }
 
-/* A person has to remove it: no later backup looks there. */
-static void say_left(struct vmbackup *backup, const char *why)
+/* A person has to remove it: no later backup looks there.  HOW is said before its path, WHY behind
+ * it. */
+static void tell_left(struct vmbackup *backup, const char *how, const char *why)
 {
 	struct vmbackup_place place = { 0 };
 	char path[VM_DEF_PATH_SIZE + 128];
@@ -332,16 +333,35 @@ static void say_left(struct vmbackup *backup, const char *why)
 	snprintf(place.directory, sizeof(place.directory), "%s", backup->row.directory);
 	memcpy(place.id, backup->row.id, sizeof(place.id));
 	vmbackup_files_path(&place, "", path);
-	err_set(&backup->error, err.code, "%s; what was made of it may be left in '%s': %s",
-		err.msg, path, why);
+	err_set(&backup->error, err.code, "%s; %s '%s': %s", err.msg, how, path, why);
+}
+
+static void say_left(struct vmbackup *backup, const char *why)
+{
+	tell_left(backup, "what was made of it may be left in", why);
+}
+
+/* The target was unmounted or moved away: it may come back with all that was in it. */
+static void say_gone(struct vmbackup *backup)
+{
+	tell_left(backup, "nothing was found of",
+		  "if its storage comes back with it, remove it there");
+}
+
+/* Certainly made: QEMU has begun to copy into them. */
+static bool has_images(const struct vmbackup *backup)
+{
+	return backup->detail.taken_ms > 0;
 }
 
 static void on_dropped(struct vmbackup *backup, const struct vmbackup_task *task,
 		       const struct err *err)
 {
 	(void)task;
-	if (err)
+	if (err && err->code != ERR_NOT_FOUND)
 		say_left(backup, err->msg);
+	else if (err && has_images(backup))
+		say_gone(backup);
 	backup->facts.is_over = true;
 	machine_step(&backup->machine);
 }

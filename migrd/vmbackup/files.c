@@ -350,6 +350,6 @@ bool vmbackup_files_drop_blocking(const struct vmbackup_place *place, struct err
 
 	vmbackup_files_path(place, "", path);
 	if (access(path, F_OK) != 0 && errno == ENOENT)
-		return true;
+		return err_set(err, ERR_NOT_FOUND, "there is no '%s'", path);
 	return dir_remove(path, err) && file_sync_parent(path, err);
 }

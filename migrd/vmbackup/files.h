@@ -62,7 +62,7 @@ bool vmbackup_files_make_blocking(const struct vmbackup_place *place,
  * a crash in the middle of it. */
 bool vmbackup_files_seal_blocking(const struct vmbackup_place *place,
 				  struct vmbackup_detail *detail, struct err *err);
-/* Removes the hidden directory; nothing there is fine. */
+/* Removes the hidden directory.  NOT_FOUND: it is not there. */
 bool vmbackup_files_drop_blocking(const struct vmbackup_place *place, struct err *err);
 /* The path of a file of the backup while it is made; FILE "": of the directory. */
 void vmbackup_files_path(const struct vmbackup_place *place, const char *file,

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """States of a backup in which a fault strikes, and what is said of it and of the next one then."""
+import dataclasses
+
 from backup_scene import SLOW, BackedUp
 from faults import POWER_CONTROL, POWER_OFF, Fault, GuestWrites, QemuKilled, Stopped
 from faults_evacuation import KilledForAMoment
@@ -126,6 +128,7 @@ NO_ROOM = BackedUp("refused for want of room", "failed", "MiB are free there")
 NOT_NOTED = "nothing is noted of its changes since a backup in this directory"
 GONE = BackedUp("failed, the next one is full", "failed", "No such file or directory",
                 why_full=NOT_NOTED)
+GONE_LATER = dataclasses.replace(GONE, told="comes back with it, remove it there")
 READ_ONLY = BackedUp("failed, it says what is left", "failed", "Read-only file system", leaves=True)
 RESTARTED = BackedUp("failed, the next one follows", "failed", "was restarted in begin")
 CRASHED = BackedUp("failed, the next one is full", "failed", "has ended, and the backup with it",
@@ -145,5 +148,5 @@ BACKUP = [
         "making the images": OFF.full, "copying": OFF, "sealing": OFF_LATE.full}),
     (GuestEnds(QemuKilled("a")), {
         "making the images": CRASHED.full, "copying": CRASHED, "sealing": CRASHED_LATE.full}),
-    (TargetGone(), {"making the images": GONE.full, "copying": GONE, "sealing": GONE.full}),
+    (TargetGone(), {"making the images": GONE.full, "copying": GONE_LATER, "sealing": GONE_LATER.full}),
 ]

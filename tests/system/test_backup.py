@@ -195,6 +195,27 @@ class BackupTest(BackupCase):
         self.assertEqual({(stat.S_IMODE(image.stat().st_mode), image.stat().st_uid) for image in images.iterdir()},
                          {(0o600, owner)})
 
+    def test_target_that_goes_away_and_comes_back_is_told_of(self):
+        """Moved away, or an empty mount point: what was begun cannot be found, and comes back with it."""
+        self.start(Disk("one", format="qcow2", area=2, rate=8, data=8))
+        away = self.place.parent / "away"
+        for makes_another in (False, True):
+            job = self.begin(bandwidth_bytes_per_s=2 * MIB)
+            self.wait_copying(job)
+            self.place.rename(away)
+            if makes_another:
+                self.place.mkdir()
+            self.a.migrctl("vm-backup", "cancel", job)
+            hidden = f".{job}.migrd-backup"
+            self.assertIn(f"nothing was found of '{self.place}/{hidden}': if its storage comes back with it, remove it",
+                          self.wait_end(job, "cancelled")["error"]["detail"])
+            if makes_another:
+                self.place.rmdir()
+            away.rename(self.place)
+            self.assertEqual(self.names(), [hidden])
+            shutil.rmtree(self.place / hidden)
+            self.assert_nothing_left()
+
     # QEMU copies on while its coordinator is away; what is cancelled or fails leaves nothing.
     def test_restart_cancel_and_stop_in_the_middle(self):
         disk = Disk("one", format="qcow2", area=2, rate=8, data=8)
