@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "converge/converge.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -403,6 +404,18 @@ static struct converge_decision grant(struct converge_decision decision, const c
 	return decision;
 }
 
+/* What is said of such a stop, before a number if REST->ms is not 0.  QEMU does not begin it while
+ * it would take longer than the longest downtime-limit. */
+static const char *stop_words(const struct converge_rest *rest)
+{
+	static_assert(CONVERGE_LIMIT_MAX_MS == 2000 * 1000, "2000 s");
+	if (rest->ms > CONVERGE_LIMIT_MAX_MS)
+		return "QEMU stops the guest when the rest takes 2000 s at most, until then it "
+		       "runs on; now the rest would take about ";
+	return rest->ms ? "the guest stands still for as long as the rest takes, for about "
+			: "the guest stands still for as long as the rest takes";
+}
+
 /* A rate that is not known bounds nothing. */
 static struct converge_decision stop_for(const struct converge_rest *rest)
 {
@@ -419,11 +432,7 @@ struct converge_decision converge_grant(const struct converge_basis *basis, uint
 	struct converge_decision limit = { .action = CONVERGE_LIMIT, .value = limit_ms };
 
 	if (basis->wish == CONVERGE_WISH_FORCE)
-		return grant(stop_for(&rest),
-			     rest.ms ? "the guest stands still for as long as the rest takes, for "
-				       "about "
-				     : "the guest stands still for as long as the rest takes",
-			     rest.ms, &rest);
+		return grant(stop_for(&rest), stop_words(&rest), rest.ms, &rest);
 	if (basis->wish == CONVERGE_WISH_END && !basis->policy->observe &&
 	    basis->raised_ms < limit_ms)
 		return grant(limit, "the guest may from now on stand still for ", limit_ms, &rest);
@@ -443,11 +452,9 @@ static struct converge_decision force(const struct view *view)
 {
 	struct converge_rest rest = converge_rest(view->basis, view->now_ms);
 
-	if (!rest.sent_bytes_per_s)
-		return say(stop_for(&rest), view,
-			   "the guest stands still for as long as the rest takes");
-	return say(stop_for(&rest), view,
-		   "the guest stands still for as long as the rest takes, for about %llu ms",
+	if (!rest.ms)
+		return say(stop_for(&rest), view, "%s", stop_words(&rest));
+	return say(stop_for(&rest), view, "%s%llu ms", stop_words(&rest),
 		   (unsigned long long)rest.ms);
 }
 

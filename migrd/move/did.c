@@ -168,16 +168,20 @@ static void say_rest(const struct move *move, const struct move_finishing *finis
 				 : "");
 }
 
-static void say_force(const struct move *move, const char *rest, char ret[MOVE_DID_SIZE])
+static void say_force(const struct move *move, uint64_t stop_ms, const char *rest,
+		      char ret[MOVE_DID_SIZE])
 {
 	bool waits = move->facts.lease_held || move_src_link_is_lost(move);
 
 	say(ret,
 	    "QEMU %s stops the guest%s, and sends the rest while it stands still: %s; until all is "
 	    "sent a cancel calls the guest back",
-	    waits ? "will be told, as soon as both hosts can finish the move again, that it" :
-		    "is told that it",
-	    waits ? "" : " at its next chance", rest);
+	    waits ? "will be told, as soon as both hosts can finish the move again, that it"
+		  : "is told that it",
+	    stop_ms > CONVERGE_LIMIT_MAX_MS ? " when the rest takes 2000 s at most"
+	    : waits                         ? ""
+					    : " at its next chance",
+	    rest);
 }
 
 static void say_end(const struct move *move, const struct move_finishing *finishing,
@@ -206,7 +210,7 @@ void move_say_finish(const struct move *move, bool force, struct move_finishing 
 	if (move->facts.forced || move->facts.finish_forced)
 		say(ret->did, "the guest is being stopped already until all is sent: %s", rest);
 	else if (force)
-		say_force(move, rest, ret->did);
+		say_force(move, left.ms, rest, ret->did);
 	else
 		say_end(move, ret, rest, ret->did);
 }

@@ -473,6 +473,23 @@ START_TEST(wish_is_granted_at_any_moment)
 }
 END_TEST
 
+/* QEMU does not stop the guest for longer than its longest downtime-limit. */
+START_TEST(force_of_what_takes_too_long_says_that_the_guest_runs_on)
+{
+	struct converge_decision decision;
+
+	passes(3, MIB(200));
+	basis.wish = CONVERGE_WISH_FORCE;
+	basis.left_bytes = MIB(200) * 1000 * 1000;
+	decision = converge_grant(&basis, now.at_ms);
+	ck_assert_int_eq(decision.action, CONVERGE_FORCE);
+	ck_assert_uint_gt(decision.rest_ms, CONVERGE_LIMIT_MAX_MS);
+	ck_assert_msg(strstr(decision.why,
+			     "when the rest takes 2000 s at most, until then it runs on"),
+		      "%s", decision.why);
+}
+END_TEST
+
 /* Nothing has been sent yet: a figure would be a guess. */
 START_TEST(wish_without_a_rate_says_so)
 {
@@ -534,6 +551,7 @@ Suite *suite(void)
 	tcase_add_test(tc, guest_is_stopped_at_the_best_moment_before_the_deadline);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, wish_is_granted_at_any_moment);
+	tcase_add_test(tc, force_of_what_takes_too_long_says_that_the_guest_runs_on);
 	tcase_add_test(tc, wish_without_a_rate_says_so);
 	tcase_add_test(tc, wish_goes_no_further_than_the_policy);
 	return s;

@@ -525,6 +525,19 @@ START_TEST(finish_by_force_stops_the_guest_at_once_and_says_what_it_costs)
 }
 END_TEST
 
+START_TEST(finish_by_force_says_that_a_stop_of_half_an_hour_is_not_begun)
+{
+	start(&(struct policy){ .name = "p" }, NULL);
+	pass();
+	qemu.left = UINT64_C(300000000000);
+	pass();
+	ck_assert_int_eq(finish(true), ERR_NONE);
+	ck_assert_uint_gt(finishing.stop_ms, CONVERGE_LIMIT_MAX_MS);
+	assert_did(" stops the guest when the rest takes 2000 s at most, ");
+	assert_noted("until then it runs on; now the rest would take about ");
+}
+END_TEST
+
 START_TEST(finish_allows_what_the_policy_does)
 {
 	start(&(struct policy){ .name = "p", .downtime_ceiling_ms = 900 }, NULL);
@@ -752,6 +765,7 @@ Suite *suite(void)
 	tcase_add_test(tc, review_no_post_copy_beside_a_pause);
 	tcase_add_test(tc, review_limits_that_were_not_heard_are_told_again);
 	tcase_add_test(tc, finish_by_force_stops_the_guest_at_once_and_says_what_it_costs);
+	tcase_add_test(tc, finish_by_force_says_that_a_stop_of_half_an_hour_is_not_begun);
 	tcase_add_test(tc, finish_allows_what_the_policy_does);
 	tcase_add_test(tc, wish_for_the_end_outlives_a_restart);
 	tcase_add_test(tc, finish_without_anything_to_finish_is_refused);
