@@ -57,6 +57,8 @@ static const struct table_field show_fields[] = {
 	{ "gives up at", "give_up_at", TABLE_TEXT },
 	{ "error", "error.code", TABLE_TEXT },
 	{ "error detail", "error.detail", TABLE_TEXT },
+	{ "created by", "created_by", TABLE_TEXT },
+	{ "cancelled by", "cancelled_by", TABLE_TEXT },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "updated at", "updated_at", TABLE_TEXT },
 	{ "ended at", "ended_at", TABLE_TEXT },

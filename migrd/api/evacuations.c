@@ -109,7 +109,7 @@ void api_evacuation_pause(struct http_request *req, void *data)
 	else if (!evacuation_pause_decode(http_body(req), &wish, faults))
 		http_reply_faults(req, faults);
 	else
-		evacuation_pause(evac, &wish, on_done, req);
+		evacuation_pause(evac, &wish, http_caller_name(req), on_done, req);
 	faults_free(faults);
 }
 
@@ -140,7 +140,7 @@ void api_evacuation_abort(struct http_request *req, void *data)
 	else if (!evacuation_abort_decode(http_body(req), &wish, faults))
 		http_reply_faults(req, faults);
 	else
-		evacuation_abort(evac, &wish, on_done, req);
+		evacuation_abort(evac, &wish, http_caller_name(req), on_done, req);
 	faults_free(faults);
 }
 

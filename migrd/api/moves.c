@@ -146,6 +146,7 @@ static void start(struct http_request *req, struct api *api, const struct move_r
 		.options = request->options,
 		.request = text,
 		.may_start = may_start,
+		.by = http_caller_name(req),
 	};
 	struct starting *starting;
 	struct err err;
@@ -371,7 +372,7 @@ void api_cancel(struct http_request *req, struct api *api, struct move *move)
 	struct cancel *cancel;
 	struct err err = { 0 };
 
-	if (!move_cancel(move, &err) && err.code != ERR_TOO_LATE) {
+	if (!move_cancel(move, http_caller_name(req), &err) && err.code != ERR_TOO_LATE) {
 		http_reply_err(req, &err);
 		return;
 	}

@@ -76,7 +76,7 @@ static void log_asserted(const struct http_request *req, const struct queue_requ
 
 static void add(struct http_request *req, struct api *api, const struct queue_request *request)
 {
-	struct queue_wish wish = { .request = request };
+	struct queue_wish wish = { .request = request, .by = http_caller_name(req) };
 	char key[ID_NAME_SIZE];
 	struct err err;
 
@@ -124,7 +124,7 @@ void api_queue_cancel(struct http_request *req, void *data)
 	struct queue_entry *entry = api_sure(req, data) ? find(req, data) : NULL;
 
 	if (entry)
-		queue_cancel(entry, on_done, req);
+		queue_cancel(entry, http_caller_name(req), on_done, req);
 }
 
 /* ---- the list ---------------------------------------------------------------------------- */

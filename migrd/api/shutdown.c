@@ -71,7 +71,7 @@ static void make_way(struct evacuation *evac)
 	const struct evacuation_reply *shown = evacuation_show(evac);
 
 	if (!shown->ending && is_one_of(shown->state, "planned", "waiting", "returning"))
-		evacuation_abort(evac, &wish, on_made_way, NULL);
+		evacuation_abort(evac, &wish, REQUESTER, on_made_way, NULL);
 }
 
 /* NOT_FOUND: it is not there for logind. */

@@ -256,7 +256,9 @@ static void add(struct evacuation *evac, struct evac_vm *vm)
 	memcpy(request.move.vm, vm->name, sizeof(request.move.vm));
 	request.move.options.priority = MOVE_PRIORITY_EVACUATION;
 	vm->is_adding = true;
-	queue_add(evac->evacs->env.queue, &(struct queue_wish){ .request = &request, .key = key },
+	queue_add(evac->evacs->env.queue,
+		  &(struct queue_wish){
+			  .request = &request, .by = evac->detail.began_by, .key = key },
 		  on_added, evac_ref_new(evac, vm->number));
 }
 

@@ -169,6 +169,7 @@ static void make(struct evac_begin *begin, struct evac_plan *plan)
 	when_parse(request->not_before, &evac->detail.not_before_ms);
 	when_parse(request->window_until, &evac->detail.window_until_ms);
 	evac->detail.approved = !request->approval;
+	snprintf(evac->detail.began_by, sizeof(evac->detail.began_by), "%s", begin->by);
 	if (!evac_ask(evac, request, begin->by, &err)) {
 		evac_free(evac);
 		fail(begin, &err);

@@ -103,6 +103,15 @@ static bool is_past_it(const struct evac_vm *vm, const struct queue_entry *entry
 	return vm->was_too_late && (is_waiting(entry) || strcmp(move_of(entry), vm->too_late) != 0);
 }
 
+static const char *who_cancels(const struct evacuation *evac)
+{
+	const struct evac_detail *detail = &evac->detail;
+
+	return detail->aborted_by[0]  ? detail->aborted_by
+	       : detail->paused_by[0] ? detail->paused_by
+				      : "evacuation";
+}
+
 /* It is on disk first that it is to end, so that a restart does not take it for somebody else's
  * wish.  The move of a cancel that came too late may end badly: then the entry waits for another
  * attempt or makes it at once, and is told again. */
@@ -119,7 +128,8 @@ void evac_entries_cancel(struct evacuation *evac)
 		if (vm->is_cancel_told)
 			continue;
 		vm->is_cancel_told = true;
-		queue_cancel(entry, on_cancelled, evac_ref_new(evac, vm->number));
+		queue_cancel(entry, who_cancels(evac), on_cancelled,
+			     evac_ref_new(evac, vm->number));
 	}
 }
 
@@ -208,6 +218,7 @@ void evac_end(struct evacuation *evac)
 	} else if (detail->ending == EVAC_ENDING_RETURNING && state != EVAC_STATE_RETURNING) {
 		detail->ending = EVAC_ENDING_NONE;
 		detail->paused = false;
+		detail->paused_by[0] = '\0';
 		evac_change(evac);
 		evac_go(evac, EVAC_STATE_RETURNING, NULL);
 	} else if (evac_stays_go_on(evac) && (!detail->keep_cordon || keep_cordon(evac)) &&
@@ -241,6 +252,7 @@ void evac_look_at_deadline(struct evacuation *evac)
 	switch ((enum evacuation_late)evac->request->on_deadline) {
 	case EVACUATION_LATE_PAUSE:
 		detail->paused = true;
+		detail->paused_by[0] = '\0';
 		detail->moves = EVACUATION_MOVES_FINISH;
 		snprintf(detail->paused_why, sizeof(detail->paused_why), "its deadline has passed");
 		break;

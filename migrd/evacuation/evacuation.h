@@ -101,10 +101,11 @@ void evacuations_try(struct evacuations *evacs, const struct evacuation_request 
  * not in this state, or a stale state id; NOT_FOUND: there is no such request. */
 void evacuation_approve(struct evacuation *evac, const struct evacuation_approve *wish,
 			evacuation_done_fn *done, void *data);
-void evacuation_pause(struct evacuation *evac, const struct evacuation_pause *wish,
+/* BY, who asks, is kept and shown; of an abort the first who did. */
+void evacuation_pause(struct evacuation *evac, const struct evacuation_pause *wish, const char *by,
 		      evacuation_done_fn *done, void *data);
 void evacuation_resume(struct evacuation *evac, evacuation_done_fn *done, void *data);
-void evacuation_abort(struct evacuation *evac, const struct evacuation_abort *wish,
+void evacuation_abort(struct evacuation *evac, const struct evacuation_abort *wish, const char *by,
 		      evacuation_done_fn *done, void *data);
 void evacuation_return(struct evacuation *evac, const struct evacuation_return *wish,
 		       evacuation_done_fn *done, void *data);

@@ -88,6 +88,9 @@ void evacuations_send_back(struct evacuations *evacs, const struct evacuation_ba
 		note_asserted(wish, &request.move);
 	}
 	queue_add(evacs->env.queue,
-		  &(struct queue_wish){ .request = &request, .key = key, .is_known_by_key = true },
+		  &(struct queue_wish){ .request = &request,
+					.by = wish->peer,
+					.key = key,
+					.is_known_by_key = true },
 		  done, data);
 }

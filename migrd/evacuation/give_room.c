@@ -167,7 +167,10 @@ static void order(struct evacuations *evacs, const struct evacuation_room_wish *
 	snprintf(request.to[0], sizeof(request.to[0]), "%s", wish->room->to);
 	snprintf(request.move.vm, sizeof(request.move.vm), "%s", vm_name(vm));
 	queue_add(evacs->env.queue,
-		  &(struct queue_wish){ .request = &request, .key = key, .is_known_by_key = true },
+		  &(struct queue_wish){ .request = &request,
+					.by = wish->peer,
+					.key = key,
+					.is_known_by_key = true },
 		  done, data);
 }
 

@@ -147,7 +147,7 @@ void evacuation_approve(struct evacuation *evac, const struct evacuation_approve
 
 /* ---- pause, resume ------------------------------------------------------------------------ */
 
-void evacuation_pause(struct evacuation *evac, const struct evacuation_pause *wish,
+void evacuation_pause(struct evacuation *evac, const struct evacuation_pause *wish, const char *by,
 		      evacuation_done_fn *done, void *data)
 {
 	struct evac_detail *detail = &evac->detail;
@@ -161,6 +161,7 @@ void evacuation_pause(struct evacuation *evac, const struct evacuation_pause *wi
 	}
 	detail->paused = true;
 	detail->moves = wish->moves;
+	snprintf(detail->paused_by, sizeof(detail->paused_by), "%s", by);
 	snprintf(detail->paused_why, sizeof(detail->paused_why), "%s",
 		 wish->why[0] ? wish->why : "somebody has paused it");
 	evac->now.is_news = true;
@@ -179,7 +180,7 @@ void evacuation_resume(struct evacuation *evac, evacuation_done_fn *done, void *
 	}
 	if (detail->paused) {
 		detail->paused = false;
-		detail->paused_why[0] = '\0';
+		detail->paused_why[0] = detail->paused_by[0] = '\0';
 		for (size_t i = 0; i < evac->vm_count; i++) {
 			evac->vms[i].again_ms = 0;
 			evac_vm_forget_refusals(&evac->vms[i]);
@@ -193,7 +194,7 @@ void evacuation_resume(struct evacuation *evac, evacuation_done_fn *done, void *
 
 /* ---- ends ----------------------------------------------------------------------------------- */
 
-void evacuation_abort(struct evacuation *evac, const struct evacuation_abort *wish,
+void evacuation_abort(struct evacuation *evac, const struct evacuation_abort *wish, const char *by,
 		      evacuation_done_fn *done, void *data)
 {
 	enum evac_ending ending = EVAC_ENDING_ABORTED;
@@ -203,6 +204,8 @@ void evacuation_abort(struct evacuation *evac, const struct evacuation_abort *wi
 		refuse(evac, done, data, &err);
 		return;
 	}
+	if (!evac->detail.aborted_by[0])
+		snprintf(evac->detail.aborted_by, sizeof(evac->detail.aborted_by), "%s", by);
 	if (wish->back && evac->machine.state != EVAC_STATE_RETURNING)
 		ending = EVAC_ENDING_RETURNING;
 	evac->detail.keep_cordon = wish->keep_cordon && ending != EVAC_ENDING_RETURNING;

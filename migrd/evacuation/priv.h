@@ -79,13 +79,13 @@ struct evac_vm {
 	int64_t silent_ms;  /* wall clock: since then the host that has it has not answered; 0: it
 			     * has */
 	/* Only here. */
-	uint64_t change;          /* number of the change that the attempt was */
-	uint64_t cancel_change;   /* of that which is_cancelling was */
-	struct queue_entry *live; /* of the VM, whoever made it; during a look */
-	char entry[ID_UUID_SIZE]; /* of the queue; "": not known */
-	bool is_adding;           /* queue_add(), or a question to another host, is under way */
-	bool is_cancel_told;      /* its entry was told to end */
-	bool was_too_late;        /* for that: its move was past the point of no return */
+	uint64_t change;             /* number of the change that the attempt was */
+	uint64_t cancel_change;      /* of that which is_cancelling was */
+	struct queue_entry *live;    /* of the VM, whoever made it; during a look */
+	char entry[ID_UUID_SIZE];    /* of the queue; "": not known */
+	bool is_adding;              /* queue_add(), or a question to another host, is under way */
+	bool is_cancel_told;         /* its entry was told to end */
+	bool was_too_late;           /* for that: its move was past the point of no return */
 	char too_late[ID_UUID_SIZE]; /* that move; "": it had none yet */
 	uint64_t powerdown_ms; /* asked to power off, until then, on the loop's clock; 0: not yet */
 	char save[ID_UUID_SIZE]; /* of the save under way, or that was the last; "": none */
@@ -137,6 +137,8 @@ struct evac_detail {
 	/* Who has withdrawn, or whose request has expired: the newest. */
 	char former[EVACUATION_REQUESTS_MAX][EVACUATION_WHO_SIZE];
 	size_t former_count;
+	/* Names of certificates; "": nobody is known. */
+	char began_by[ID_NAME_SIZE], paused_by[ID_NAME_SIZE], aborted_by[ID_NAME_SIZE];
 	int64_t not_before_ms, window_until_ms;
 	bool approved;
 	char state_id[EVACUATION_STATE_ID_SIZE];
@@ -180,8 +182,8 @@ struct evacuation {
 	/* Of the present state; forgotten when another is entered. */
 	struct evac_now {
 		bool is_cordon_asked, is_cordon_on, is_cordon_off;
-		bool is_news; /* something that is shown has changed since it was told */
-		uint64_t planning;           /* number of the plan that is being made; 0: none is */
+		bool is_news;      /* something that is shown has changed since it was told */
+		uint64_t planning; /* number of the plan that is being made; 0: none is */
 		uint64_t creations_until_ms; /* so long creations are waited for */
 		uint64_t plan_again_ms;      /* no plan before; 0: at once */
 		unsigned plan_failed;        /* in a row */
@@ -336,7 +338,7 @@ struct evac_fixed {
 	char uuid[ID_UUID_SIZE]; /* "": all of that host */
 };
 struct evac_others {
-	unsigned max; /* so many may be moved */
+	unsigned max;                            /* so many may be moved */
 	struct evac_fixed fixed[EVAC_FIXED_MAX]; /* and none of these */
 	size_t fixed_count;
 	bool is_asked_again; /* one of these soon, as it was refused once, for what may pass */

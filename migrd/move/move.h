@@ -125,6 +125,7 @@ struct move_wish {
 	 * whose QEMU the move starts. */
 	bool may_start;
 	const char *vm_uuid; /* another VM of that name is not meant; NULL: any is */
+	const char *by;      /* who begins it: kept and shown; NULL: nobody is named */
 	/* Of moves_try(): seconds until the certificate of this host ends; 0: not known. */
 	int64_t certificate_s;
 };
@@ -160,8 +161,9 @@ bool move_set(struct move *move, const struct move_setting *setting, move_set_fn
 /* Asks for the end of a move; move_when(MOVE_ENDED) tells what came of it.  TOO_LATE
  * past the point of no return, which comes when the guest's CPUs stop, or, if they were stopped for
  * as long as the rest takes, when QEMU has sent it all.  On the destination, a cancel refuses the
- * guest; CONFLICT once the guest is complete there, or go has come. */
-bool move_cancel(struct move *move, struct err *err);
+ * guest; CONFLICT once the guest is complete there, or go has come.  BY, who asks, is kept and
+ * shown: the first who did. */
+bool move_cancel(struct move *move, const char *by, struct err *err);
 /* Source: the guest goes over as soon as QEMU sends, and fetches the rest of its memory there.
  * CONFLICT: the move was begun without post-copy, or comes from another host; TOO_LATE. */
 bool move_switch(struct move *move, struct err *err);
@@ -278,11 +280,11 @@ struct move_offer {
 	struct json_object *evidence;   /* wire/evidence.h; borrowed; NULL: none */
 	struct json_object *plan;       /* wire/transfer_plan.h; likewise */
 	struct move_options options;
-	bool run; /* what the guest's user wants now; go has the last word */
-	bool stopped; /* it is stopped, and stays so */
+	bool run;           /* what the guest's user wants now; go has the last word */
+	bool stopped;       /* it is stopped, and stays so */
 	bool autostart_due; /* stopped: it is to be started here after the move */
-	uint64_t hold_s; /* so long its memory may not come */
-	bool is_trial;   /* it is only looked at: FN gets what speaks against it, and no move */
+	uint64_t hold_s;    /* so long its memory may not come */
+	bool is_trial;      /* it is only looked at: FN gets what speaks against it, and no move */
 };
 /* Looks at this host first, then takes the offer.  If anything speaks against the guest,
  * FN gets all REASONS together and MOVE NULL, and nothing has changed.  FN is called once, on

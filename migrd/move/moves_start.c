@@ -10,8 +10,9 @@ struct start {
 	struct moves *moves;
 	char vm[ID_NAME_SIZE], to[ID_NAME_SIZE], key[ID_NAME_SIZE + 1];
 	char policy[ID_NAME_SIZE]; /* "": as the VM says */
+	char by[ID_NAME_SIZE];
 	char vm_uuid[ID_UUID_SIZE]; /* "": any VM of that name */
-	char *request; /* or NULL */
+	char *request;              /* or NULL */
 	struct move_options options;
 	bool may_start;
 	move_started_fn *started;
@@ -143,6 +144,7 @@ static struct move *begin(const struct start *start, struct vm *vm, struct err *
 	move->facts.stopped = vm_is_stopped(vm);
 	move->row.generation = vm_generation(vm);
 	move->request = start->key[0] && start->request ? xstrdup(start->request) : NULL;
+	snprintf(move->began_by, sizeof(move->began_by), "%s", start->by);
 	snprintf(move->row.vm_uuid, sizeof(move->row.vm_uuid), "%s", vm_uuid(vm));
 	snprintf(move->row.vm_name, sizeof(move->row.vm_name), "%s", start->vm);
 	snprintf(move->row.peer, sizeof(move->row.peer), "%s", start->to);
@@ -208,6 +210,7 @@ void moves_start(struct moves *moves, const struct move_wish *wish, move_started
 	snprintf(start->vm, sizeof(start->vm), "%s", wish->vm);
 	snprintf(start->to, sizeof(start->to), "%s", wish->to);
 	snprintf(start->policy, sizeof(start->policy), "%s", wish->policy ? wish->policy : "");
+	snprintf(start->by, sizeof(start->by), "%s", wish->by ? wish->by : "");
 	snprintf(start->key, sizeof(start->key), "%s", wish->key ? wish->key : "");
 	snprintf(start->vm_uuid, sizeof(start->vm_uuid), "%s", wish->vm_uuid ? wish->vm_uuid : "");
 	if (find_key(start, &start->err) || err_is_set(&start->err) ||

@@ -117,9 +117,9 @@ struct move_begin {
 	size_t disk_count;
 	struct move_bitmap_sums bitmap_sums; /* kept in their images */
 	struct json_object *bitmaps;         /* block-bitmap-mapping, until QEMU is told; or NULL */
-	uint64_t plan_deadline_ms;   /* until then the destination may say what it offers; 0: it
-				      * was not asked */
-	uint64_t let_come_bytes_per_s;     /* by the destination's budget; 0: all */
+	uint64_t plan_deadline_ms;     /* until then the destination may say what it offers; 0: it
+					* was not asked */
+	uint64_t let_come_bytes_per_s; /* by the destination's budget; 0: all */
 	struct transfer_left_out left_out; /* of what the policy would like */
 };
 
@@ -130,20 +130,21 @@ struct move_disks {
 		enum {
 			MOVE_MIRROR_NONE, /* has not begun, or QEMU was not asked yet */
 			MOVE_MIRROR_COPIES,
-			MOVE_MIRROR_READY, /* all is there that the guest has not written just now */
+			MOVE_MIRROR_READY, /* all is there that the guest has not written just now
+					    */
 			MOVE_MIRROR_ENDED, /* and ended so, while the guest stood still */
 			MOVE_MIRROR_FAILED,
 		} state;
-		bool is_ending; /* QEMU was told to end it */
+		bool is_ending;       /* QEMU was told to end it */
 		uint64_t done, total; /* bytes, as QEMU counts them */
 		uint64_t once;        /* so many to copy all of it once; 0: not known yet */
 	} mirrors[VM_DEF_IMAGE_MAX];
-	size_t begun;          /* so many of them */
-	uint64_t began_at_ms;  /* the first of them */
-	uint64_t limit_bytes_per_s; /* of what the guest may write; 0: none of ours */
+	size_t begun;                   /* so many of them */
+	uint64_t began_at_ms;           /* the first of them */
+	uint64_t limit_bytes_per_s;     /* of what the guest may write; 0: none of ours */
 	uint64_t pace_at_ms, pace_left; /* since then it may write too much; what was left then */
-	uint64_t bytes_per_ms; /* that were copied until all were ready; 0: not known */
-	bool is_asking;        /* a question to QEMU is under way */
+	uint64_t bytes_per_ms;          /* that were copied until all were ready; 0: not known */
+	bool is_asking;                 /* a question to QEMU is under way */
 	uint64_t asked_ms;
 	uint64_t copied_at_ms; /* when more was copied last */
 	/* No mirror is to be left. */
@@ -170,17 +171,17 @@ struct move_offered {
 /* QEMU's migration, as QEMU reports it (move/ram_state.c). */
 struct move_ram {
 	enum qmp_mig_state state;
-	struct qmp_mig_info info;          /* of the last query-migrate */
-	uint64_t info_us;                  /* when its answer came; 0: never */
-	uint64_t pass;                     /* over the guest's memory; 1 is the first */
-	uint64_t pass_at_ms;               /* when its beginning was told */
-	bool may_have_begun; /* source: `migrate' was sent, maybe by an earlier coordinator */
-	bool is_begun_here;  /* source: this coordinator tells QEMU to send, or will when that is on
-			      * disk */
-	bool is_due;         /* source: the parts before memory are ready */
-	bool is_recording;   /* source: that memory begins is on its way to the disk */
-	bool is_answer_old;  /* that of query-migrate under way; it was asked before */
-	bool is_continued;                 /* migrate-continue was sent */
+	struct qmp_mig_info info; /* of the last query-migrate */
+	uint64_t info_us;         /* when its answer came; 0: never */
+	uint64_t pass;            /* over the guest's memory; 1 is the first */
+	uint64_t pass_at_ms;      /* when its beginning was told */
+	bool may_have_begun;      /* source: `migrate' was sent, maybe by an earlier coordinator */
+	bool is_begun_here; /* source: this coordinator tells QEMU to send, or will when that is on
+			     * disk */
+	bool is_due;        /* source: the parts before memory are ready */
+	bool is_recording;  /* source: that memory begins is on its way to the disk */
+	bool is_answer_old; /* that of query-migrate under way; it was asked before */
+	bool is_continued;  /* migrate-continue was sent */
 	uint64_t moved_bytes, moved_at_ms; /* sent; a stall counts from MOVED_AT_MS */
 	uint64_t cut_at_ms; /* source: it lost its connection as a cancel; 0: it did not */
 };
@@ -241,8 +242,8 @@ struct move_rejoin {
 		MOVE_REJOIN_RESUMING, /* QEMU was told */
 		MOVE_REJOIN_READY,    /* destination: QEMU waits for the source */
 	} step;
-	uint64_t since_ms; /* of the step, on the loop's clock */
-	uint32_t retry_ms; /* source: the last pause between two tries */
+	uint64_t since_ms;         /* of the step, on the loop's clock */
+	uint32_t retry_ms;         /* source: the last pause between two tries */
 	bool is_there_interrupted; /* source: the destination says that its stream is broken */
 	struct err err;            /* destination: why it cannot be; unset: it can */
 	uint64_t fetched_ms;       /* destination: all memory is there since; 0: not yet */
@@ -251,17 +252,17 @@ struct move_rejoin {
 /* Its part of the host's budget of bandwidth (move/share.c).  Rates are in bytes a second. */
 #define MOVE_SHARE_RATES 3
 struct move_share {
-	uint64_t limit_bytes_per_s;       /* 0: none */
-	uint64_t there_bytes_per_s;       /* source: the destination lets so much come; 0: all */
+	uint64_t limit_bytes_per_s; /* 0: none */
+	uint64_t there_bytes_per_s; /* source: the destination lets so much come; 0: all */
 	enum {
 		MOVE_THERE_UNHEARD,
 		MOVE_THERE_SAME,
 		MOVE_THERE_OTHER, /* it is told with the next question */
 		MOVE_THERE_OLDER, /* it takes no other than it was told first */
 	} there_priority;         /* source: the priority that the destination has */
-	bool is_to_apply; /* source: limits were changed before QEMU and stream could be told */
-	size_t among;                     /* so many moves share the budget; 0: it is in none */
-	uint64_t sent, at_ms;             /* over its stream, when that was looked at last */
+	bool is_to_apply;     /* source: limits were changed before QEMU and stream could be told */
+	size_t among;         /* so many moves share the budget; 0: it is in none */
+	uint64_t sent, at_ms; /* over its stream, when that was looked at last */
 	uint64_t rates[MOVE_SHARE_RATES]; /* from one look to the next, newest first */
 	size_t known;                     /* so many of them */
 	uint64_t stands_since_ms; /* source: the others make way for it since then; 0: not */
@@ -313,8 +314,10 @@ struct move {
 	struct policy_origin policy_origin;
 	bool is_being_set; /* a user's change of them is on its way to the disk; not durable */
 	struct proc_id stream_id;
-	enum verdict verdict; /* the destination's; never changed once it was told */
-	char *request;        /* source: what the user asked, to compare a repeated key */
+	enum verdict verdict;        /* the destination's; never changed once it was told */
+	char *request;               /* source: what the user asked, to compare a repeated key */
+	char began_by[ID_NAME_SIZE]; /* source; "": nobody is named, or an older migrd's record */
+	char cancelled_by[ID_NAME_SIZE]; /* who asked for it on this host first; "": nobody */
 	uint64_t stamps[MOVE_STAMP_COUNT];
 	struct json_object *peer_times; /* source: how long the destination's steps took */
 	struct transfer_plan *plan;     /* NULL: not made yet, or an older migrd's record */
@@ -326,10 +329,10 @@ struct move {
 	struct move_facts facts; /* one line each: move/facts.h */
 	/* Knowledge that is more than a word or a number, by purpose. */
 	struct move_cursor cursor;
-	size_t parts_started; /* source: so many of the table */
+	size_t parts_started;      /* source: so many of the table */
 	struct move_begin begin;   /* source */
 	struct move_offered offer; /* destination */
-	uint64_t percent; /* of all that is to be sent; never goes back */
+	uint64_t percent;          /* of all that is to be sent; never goes back */
 	struct move_ram ram;
 	uint64_t hold_end_ms; /* source: on the loop's clock; 0: it is not held yet */
 	struct move_converge converge;
@@ -338,7 +341,7 @@ struct move {
 	struct move_rejoin rejoin;
 	struct move_measure measure; /* source; of a destination resumed_us */
 	struct move_share share;
-	struct move_frames *frames;  /* owned; NULL: none are watched: move/frames.c */
+	struct move_frames *frames; /* owned; NULL: none are watched: move/frames.c */
 	struct move_settle settle;
 	struct stream *stream;
 	const char *stream_told;     /* the stream's state that the timeline has last */
@@ -382,8 +385,8 @@ struct moves {
 	struct guest_programs programs; /* that run: move/guest_program.c */
 	uint64_t programs_run;
 	uint64_t notice_counts[MOVE_NOTICE_COUNTS];
-	struct offer_look *looks;   /* offers that are not moves yet: move/moves_offer.c */
-	struct links *links;        /* to other hosts: move/links.h */
+	struct offer_look *looks; /* offers that are not moves yet: move/moves_offer.c */
+	struct links *links;      /* to other hosts: move/links.h */
 	bool is_closing;
 	struct move_totals totals;
 	struct loop_timer *settle_timer; /* see move/moves_settle.c */
@@ -391,11 +394,11 @@ struct moves {
 		struct moves *moves;
 		enum move_side side;
 		struct loop_timer *timer;
-		uint64_t at_ms;          /* when it was shared last; 0: never */
-		uint64_t measured_ms;    /* when the streams were looked at last; 0: never */
-	} shares[2];                     /* by enum move_side: see move/share.c */
-	unsigned settling;               /* its questions under way */
-	struct give_way way;             /* for guests that stand still: see move/share.c */
+		uint64_t at_ms;       /* when it was shared last; 0: never */
+		uint64_t measured_ms; /* when the streams were looked at last; 0: never */
+	} shares[2];                  /* by enum move_side: see move/share.c */
+	unsigned settling;            /* its questions under way */
+	struct give_way way;          /* for guests that stand still: see move/share.c */
 };
 
 static inline struct move *move_of(struct machine *machine)
@@ -432,7 +435,7 @@ void moves_settled(struct moves *moves);
 /* Binds the VM's async slot to the move. */
 bool move_hold_vm(struct move *move, struct vm *vm, struct err *err);
 void move_release_vm(struct move *move);
-struct vm *move_vm(const struct move *move);     /* NULL: gone */
+struct vm *move_vm(const struct move *move); /* NULL: gone */
 /* The definition of the move's VM, as vm_def_of(); NULL also when the VM is gone. */
 const struct vm_def *move_definition(const struct move *move);
 struct qemu *move_qemu(const struct move *move); /* NULL: none, or it has ended */

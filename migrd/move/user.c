@@ -6,13 +6,14 @@
 #include "move/src.h"
 #include "move/src_priv.h"
 
-bool move_cancel(struct move *move, struct err *err)
+bool move_cancel(struct move *move, const char *by, struct err *err)
 {
 	if (move_is_final(move))
 		return err_set(err, ERR_TOO_LATE, "the move has ended: %s", move_state_name(move));
 	if (move->machine.state == MOVE_STATE_FETCH)
 		return err_set(err, ERR_TOO_LATE,
-			       "the guest is on host '%s' already, and its memory follows: it cannot "
+			       "the guest is on host '%s' already, and its memory follows: it "
+			       "cannot "
 			       "come back",
 			       move_destination(move));
 	if (move->side == MOVE_DST && !move_dst_may_refuse(move))
@@ -25,7 +26,9 @@ bool move_cancel(struct move *move, struct err *err)
 	if (move->side == MOVE_SRC)
 		move_src_note_cancel(move);
 	move->facts.cancel_requested = true;
-	move_note(move, "cancel-requested", "%s", "");
+	if (!move->cancelled_by[0])
+		snprintf(move->cancelled_by, sizeof(move->cancelled_by), "%s", by);
+	move_note(move, "cancel-requested", "by %s", by);
 	machine_step(&move->machine);
 	return true;
 }
@@ -77,7 +80,8 @@ bool move_switch(struct move *move, struct err *err)
 			       "can do post-copy, as its policy asks for: ask again");
 	if (!move->options.transfer.has_postcopy)
 		return err_set(err, ERR_CONFLICT,
-			       "the move was begun without `postcopy', and QEMU must be told before "
+			       "the move was begun without `postcopy', and QEMU must be told "
+			       "before "
 			       "it sends: cancel it, and begin another");
 	if (!is_early(move, err))
 		return false;

@@ -237,7 +237,8 @@ static void cancel_move(struct queue_entry *entry)
 		attempt->move[0] ? moves_find(entry->queue->env.moves, attempt->move) : NULL;
 	struct err err;
 
-	if (!move || move_cancel(move, &err)) { /* no move: it is cancelled as soon as it begins */
+	if (!move || move_cancel(move, entry->detail.cancelled_by,
+				 &err)) { /* no move: it is cancelled as soon as it begins */
 		answer_first(entry, NULL);
 		return;
 	}
@@ -246,8 +247,12 @@ static void cancel_move(struct queue_entry *entry)
 	answer_first(entry, &err);
 }
 
-static void cancel(struct queue_entry *entry)
+static void cancel(struct queue_entry *entry, const struct queue_order *order)
 {
+	struct queue_detail *detail = &entry->detail;
+
+	if (!detail->cancelled_by[0])
+		snprintf(detail->cancelled_by, sizeof(detail->cancelled_by), "%s", order->by);
 	if (entry->machine.state == QUEUE_STATE_WAITING) {
 		end_at_once(entry);
 	} else if (entry->is_cancel_on_disk) {
@@ -279,7 +284,7 @@ void queue_carry_out(struct queue_entry *entry)
 			answer_first(entry, NULL);
 			break;
 		case QUEUE_ORDER_CANCEL:
-			cancel(entry);
+			cancel(entry, order);
 			break;
 		case QUEUE_ORDER_PRIORITY:
 			set_priority(entry, order);
@@ -309,10 +314,12 @@ void queue_order(struct queue_entry *entry, const struct queue_order *order)
 	loop_post(entry->queue->env.loop, on_order, queue_ref_new(entry));
 }
 
-void queue_cancel(struct queue_entry *entry, queue_done_fn *done, void *data)
+void queue_cancel(struct queue_entry *entry, const char *by, queue_done_fn *done, void *data)
 {
-	queue_order(entry, &(struct queue_order){
-				   .kind = QUEUE_ORDER_CANCEL, .done = done, .data = data });
+	struct queue_order order = { .kind = QUEUE_ORDER_CANCEL, .done = done, .data = data };
+
+	snprintf(order.by, sizeof(order.by), "%s", by);
+	queue_order(entry, &order);
 }
 
 void queue_set_priority(struct queue_entry *entry, int priority, queue_done_fn *done, void *data)

@@ -38,6 +38,7 @@ struct queue_detail {
 	uint64_t next;         /* index of the destination that is tried next */
 	int64_t not_before_ms; /* wall clock; 0: at once */
 	bool cancel_wanted;
+	char by[ID_NAME_SIZE], cancelled_by[ID_NAME_SIZE]; /* "": nobody is known */
 	bool is_passing_on; /* the move under way does not have the priority yet */
 	bool is_refused_here;
 	struct queue_attempt attempts[QUEUE_ATTEMPTS_KEPT]; /* the newest last */
@@ -53,6 +54,7 @@ struct queue_order {
 		QUEUE_ORDER_PRIORITY,
 	} kind;
 	int priority;
+	char by[ID_NAME_SIZE]; /* of a cancel */
 	queue_done_fn *done;
 	void *data;
 };

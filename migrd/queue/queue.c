@@ -218,6 +218,7 @@ static struct queue_entry *make(struct queue *queue, const struct queue_wish *wi
 	entry->request = xnew(struct queue_request);
 	*entry->request = *wish->request;
 	entry->detail.priority = wish->request->move.options.priority;
+	snprintf(entry->detail.by, sizeof(entry->detail.by), "%s", wish->by ? wish->by : "");
 	entry->row.request = text_of(wish->request);
 	entry->wish = json_read_back(entry->row.request);
 	snprintf(entry->row.vm_uuid, sizeof(entry->row.vm_uuid), "%s", vm_uuid(vm));

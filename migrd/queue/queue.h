@@ -72,7 +72,8 @@ void queue_recover(struct queue *queue);
 typedef void queue_done_fn(void *data, struct queue_entry *entry, const struct err *err);
 struct queue_wish {
 	const struct queue_request *request;
-	const char *key;      /* Idempotency-Key: the same key gives the same entry; may be NULL */
+	const char *by;  /* who makes it: kept and shown, of its moves too; NULL: nobody is named */
+	const char *key; /* Idempotency-Key: the same key gives the same entry; may be NULL */
 	bool is_known_by_key; /* whatever the request of that entry for the same VM says: KEY comes
 			       * from a machine, whose words may be another version's the next time
 			       */
@@ -86,8 +87,9 @@ void queue_add(struct queue *queue, const struct queue_wish *wish, queue_done_fn
  * copied. */
 void queue_refuse(struct loop *loop, const struct err *err, queue_done_fn *done, void *data);
 /* One that waits ends at once; one that is moving has its move cancelled, and ends with it.
- * TOO_LATE as move_cancel(), or the entry has ended. */
-void queue_cancel(struct queue_entry *entry, queue_done_fn *done, void *data);
+ * TOO_LATE as move_cancel(), or the entry has ended.  BY, who asks, is kept and shown: the first
+ * who did. */
+void queue_cancel(struct queue_entry *entry, const char *by, queue_done_fn *done, void *data);
 /* Its move has the priority too, if one is under way, and within a second its part of the host's
  * budget of bandwidth.  TOO_LATE: the entry has ended. */
 void queue_set_priority(struct queue_entry *entry, int priority, queue_done_fn *done, void *data);

@@ -154,7 +154,7 @@ static void follow(struct queue_entry *entry, struct move *move)
 	memcpy(attempt->move, move_row(move)->id, sizeof(attempt->move));
 	move_when(move, MOVE_ENDED, on_move_ended, queue_ref_new(entry));
 	if (entry->detail.cancel_wanted)
-		move_cancel(move, &ignored);
+		move_cancel(move, entry->detail.cancelled_by, &ignored);
 	else
 		queue_pass_on_late(entry, move);
 	queue_tell(entry);
@@ -197,6 +197,7 @@ static void start(struct queue_entry *entry, bool may_start)
 		.policy = request->move.policy,
 		.options = queue_options_of(entry),
 		.may_start = may_start,
+		.by = entry->detail.by,
 	};
 	char key[QUEUE_KEY_SIZE];
 

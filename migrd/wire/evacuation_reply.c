@@ -163,7 +163,8 @@ static const struct json_field vm_fields[] = {
 static const struct json_field room_fields[] = {
 	JSON_SHOWN(O, vm, "Name of the VM."),
 	JSON_SHOWN(O, vm_uuid, "Uuid of the VM."),
-	JSON_SHOWN(O, from, "Host id of the host that it leaves, so that a VM of this one has room."),
+	JSON_SHOWN(O, from,
+		   "Host id of the host that it leaves, so that a VM of this one has room."),
 	JSON_SHOWN(O, to, "Host id of the host to which it goes."),
 	JSON_SHOWN(O, state,
 		   "waiting, moving, moved; failed: it stays there; left: nobody waits for it any "
@@ -235,6 +236,14 @@ static const struct json_field counts_fields[] = {
 				  "Why it ended badly; null: it did "                             \
 				  "not.",                                                         \
 				  .nullable = true, .present_offset = offsetof(E, has_failed)),   \
+		JSON_SHOWN_IF(E, began_by,                                                        \
+			      "Whose request began it, by the name of a certificate; local: on "  \
+			      "this host's socket; absent: not known, or a dry run.", ),          \
+		JSON_SHOWN_IF(E, paused_by,                                                       \
+			      "Who has paused it; absent: it is not paused, or by its "           \
+			      "deadline.", ),                                                     \
+		JSON_SHOWN_IF(E, aborted_by,                                                      \
+			      "Who was the first to ask for its abort; absent: nobody did.", ),   \
 		JSON_SHOWN_TIME(E, created_at, "Time of the first request; null: a dry run.",     \
 				.nullable = true),                                                \
 		JSON_SHOWN_TIME(E, started_at, "Time of its begin; null: not yet.",               \

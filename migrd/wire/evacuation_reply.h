@@ -122,6 +122,7 @@ struct evacuation_reply {
 	bool has_failed;
 	struct move_failure error;
 	bool approved;
+	const char *began_by, *paused_by, *aborted_by; /* NULL: left out */
 	int64_t not_before, window_until, deadline_at, return_until;
 	int64_t created_at, started_at, drained_at, updated_at, ended_at;
 };

@@ -319,6 +319,13 @@ const struct json_field move_reply_fields[] = {
 			"Only in the answer to POST /v1/moves: warnings for its caller.",
 			.present_offset = offsetof(struct move_reply, has_warnings),
 			.is_passing = true),
+	JSON_SHOWN_IF(struct move_reply, began_by,
+		      "Source: who began it, by the name of a certificate; local: on this host's "
+		      "socket; of an entry of the queue or an evacuation who made that; absent: "
+		      "not "
+		      "known.", ),
+	JSON_SHOWN_IF(struct move_reply, cancelled_by,
+		      "Who was the first to ask this host for its cancel; absent: nobody did.", ),
 	JSON_SHOWN_TIME(struct move_reply, created_at, "Time of the record on this host."),
 	JSON_SHOWN_TIME(struct move_reply, updated_at, "Time of the last change of state."),
 	JSON_SHOWN_TIME(struct move_reply, ended_at, "Time of the end; null: not yet.",

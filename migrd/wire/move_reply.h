@@ -98,11 +98,11 @@ struct move_measured {
 
 struct move_shown_options {
 	uint64_t bandwidth_bytes_per_s, downtime_limit_ms;
-	int priority; /* enum move_priority */
+	int priority;            /* enum move_priority */
 	uint64_t outage_ping_ms; /* of a source */
 	bool assert_same_disks, assert_same_cpu, remove_source_disks;
 	bool is_source;
-	int block_jobs; /* enum move_block_jobs; of a source */
+	int block_jobs;        /* enum move_block_jobs; of a source */
 	struct move_hold hold; /* of a source */
 	bool has_hold;
 	struct transfer_wish transfer; /* of a source */
@@ -124,8 +124,8 @@ struct move_shown_forecast {
 struct move_reply {
 	const char *id, *vm, *vm_uuid, *kind, *source, *destination, *state;
 	bool final, can_cancel;
-	bool stopped;      /* the VM does not run, and will not */
-	bool held;         /* it waits before memory is sent */
+	bool stopped; /* the VM does not run, and will not */
+	bool held;    /* it waits before memory is sent */
 	int64_t held_until;
 	struct notice_shown notices[NOTICE_PARTIES_MAX];
 	size_t notice_count;
@@ -144,6 +144,7 @@ struct move_reply {
 	bool has_policy;
 	bool has_forecast;
 	struct move_shown_forecast forecast;
+	const char *began_by, *cancelled_by; /* NULL: left out */
 	int64_t created_at, updated_at, ended_at;
 	bool has_warnings; /* it answers POST /v1/moves */
 	const char *const *warnings;

@@ -112,6 +112,12 @@ const struct json_field queue_reply_fields[] = {
 	  JSON_MEMBER(struct queue_reply, wish),
 	  .fields = queue_request_fields,
 	  .help = "The request, as it was understood." },
+	JSON_SHOWN_IF(struct queue_reply, created_by,
+		      "Who made it, by the name of a certificate; local: on this host's socket; of "
+		      "an "
+		      "evacuation who began that; absent: not known.", ),
+	JSON_SHOWN_IF(struct queue_reply, cancelled_by,
+		      "Who was the first to ask for its cancel; absent: nobody did.", ),
 	JSON_SHOWN_TIME(struct queue_reply, created_at, "Time of the request."),
 	JSON_SHOWN_TIME(struct queue_reply, updated_at, "Time of the last change of state."),
 	JSON_SHOWN_TIME(struct queue_reply, ended_at, "Time of the end; null: not yet.",

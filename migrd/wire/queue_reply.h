@@ -44,7 +44,8 @@ struct queue_reply {
 	int64_t give_up_at;
 	bool has_failed;
 	struct move_failure error;
-	struct json_object *wish; /* borrowed: the request as it was given */
+	struct json_object *wish;              /* borrowed: the request as it was given */
+	const char *created_by, *cancelled_by; /* NULL: left out */
 	int64_t created_at, updated_at, ended_at;
 };
 extern const struct json_field queue_reply_fields[];

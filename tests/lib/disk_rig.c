@@ -162,7 +162,7 @@ void disk_rig_cancel(void)
 {
 	struct err err;
 
-	ck_assert_msg(move_cancel(rig_move(), &err), "%s", err.msg);
+	ck_assert_msg(move_cancel(rig_move(), "ops", &err), "%s", err.msg);
 	rig_run();
 }
 

@@ -50,6 +50,23 @@ class CancelTest(CancelBase):
         self.world.wait_flowing(self.a, move["id"])
         self.assert_cancelled(self.cancel(move["id"]), move["id"])
 
+    def test_record_says_who_began_and_who_cancelled(self):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        self.assertEqual(move["began_by"], "local")
+        self.assertNotIn("cancelled_by", self.a.move_state(move["id"]))
+        self.cancel(move["id"])
+        self.a.kill9()
+        self.a.start()
+        kept = self.a.move_state(move["id"])
+        self.assertEqual((kept["began_by"], kept["cancelled_by"]), ("local", "local"))
+        page = self.a.migrctl("move", "show", move["id"]).stdout
+        self.assertRegex(page, r"begun by +local\n *cancelled by +local")
+        self.assertIn({"event": "cancel-requested", "detail": "by local"},
+                      [{"event": note["event"], "detail": note["detail"]}
+                       for note in self.a.api.get(f"/v1/moves/{move['id']}/timeline")["items"]])
+        self.assertNotIn("began_by", self.b.move_state(move["id"]))
+
     def test_cancelled_guest_can_move_at_once(self):
         move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
         self.world.wait_flowing(self.a, move["id"])

@@ -210,6 +210,7 @@ class EvacuationTest(EvacuationBase):
         for guest in self.guests:
             self.wait_vm(evac, guest.name, "waiting")
         self.assertIn("lunch", self.now()["reason"])
+        self.assertEqual(self.now()["paused_by"], "local")
         self.a.kill9()
         self.a.start()
         self.assertTrue(self.wait(evac, "draining")["paused"])
@@ -225,6 +226,12 @@ class EvacuationTest(EvacuationBase):
         aborted = self.wait(evac, "aborted")
         self.assertEqual((aborted["error"]["code"], aborted["error"]["detail"]),
                          ("cancelled", "another day"))
+        self.assertEqual((aborted["began_by"], aborted["aborted_by"]), ("local", "local"))
+        self.assertNotIn("paused_by", aborted)
+        for move in self.a.moves():
+            self.assertEqual((move["began_by"], move["cancelled_by"]), ("local", "local"))
+        for entry in self.a.api.items("/v1/queue"):
+            self.assertEqual((entry["created_by"], entry["cancelled_by"]), ("local", "local"))
         self.assertEqual(set(self.assert_all_run().values()), {self.a})
         self.a.api.post("/v1/vms", {**STILL, "name": "new"})
         self.assert_api_error(409, "too-late", self.ask, evac, "resume")

@@ -574,7 +574,7 @@ START_TEST(move_speaks_beside_the_holder_of_the_slot)
 
 	rig_bring_to("transfer");
 	enter("a", VM_SYNC_QUERY);
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_run();
 	ck_assert_uint_eq(trace_count("qmp migrate_cancel"), 1);
 	assert_log("a=in;");

@@ -316,7 +316,7 @@ END_TEST
 
 static void abort_it(void)
 {
-	evacuation_abort(current(), &(struct evacuation_abort){ 0 }, on_done, who_a);
+	evacuation_abort(current(), &(struct evacuation_abort){ 0 }, "ops", on_done, who_a);
 }
 
 START_TEST(approval_that_an_abort_overtakes_is_refused)
@@ -392,7 +392,7 @@ END_TEST
 
 static void pause_it(void)
 {
-	evacuation_pause(current(), &(struct evacuation_pause){ 0 }, on_done, who_a);
+	evacuation_pause(current(), &(struct evacuation_pause){ 0 }, "ops", on_done, who_a);
 }
 
 START_TEST(plan_that_finds_its_evacuation_paused_is_dropped)

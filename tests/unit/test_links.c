@@ -255,7 +255,7 @@ START_TEST(cancel_while_the_link_is_probed_ends_the_move)
 
 	rig_run_vm();
 	rig_start_move();
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_run();
 	fake_peer_answer("probe", OFFERED);
 	ck_assert_uint_eq(trace_count("peer prepare"), 0);

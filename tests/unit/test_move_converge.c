@@ -303,7 +303,7 @@ START_TEST(nothing_is_decided_when_a_user_has)
 
 	start_with_deadline(POLICY_TIMEOUT_FORCE);
 	fake_qmp_hold("migrate_cancel");
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	reach_deadline();
 	ck_assert(!rig_move()->facts.forced);
 	fake_qmp_release("migrate_cancel");
@@ -609,7 +609,7 @@ END_TEST
 static bool cancel(void)
 {
 	struct err err;
-	bool is_taken = move_cancel(rig_move(), &err);
+	bool is_taken = move_cancel(rig_move(), "ops", &err);
 
 	rig_run();
 	return is_taken;

@@ -222,7 +222,7 @@ START_TEST(cancel_after_the_guest_stopped_is_too_late)
 	struct err err;
 
 	disk_rig_settle();
-	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert(!move_cancel(rig_move(), "ops", &err));
 	ck_assert_int_eq(err.code, ERR_TOO_LATE);
 }
 END_TEST

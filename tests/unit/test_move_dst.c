@@ -176,7 +176,7 @@ START_TEST(cancel_before_the_guest_is_here_refuses)
 	struct err err;
 
 	ck_assert_int_eq(rig_offer(), ERR_NONE);
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_run();
 	assert_nothing_left();
 	ck_assert(move_was_cancelled(rig_move()));
@@ -190,7 +190,7 @@ START_TEST(cancel_of_a_complete_guest_is_not_taken)
 	struct err err;
 
 	ready_to_go();
-	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert(!move_cancel(rig_move(), "ops", &err));
 	ck_assert_int_eq(err.code, ERR_CONFLICT);
 	ck_assert_str_eq(rig_go(true), "taken");
 }

@@ -491,7 +491,7 @@ START_TEST(cancel_is_for_the_source)
 	struct err err;
 
 	ready_to_go();
-	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert(!move_cancel(rig_move(), "ops", &err));
 	ck_assert_int_eq(err.code, ERR_CONFLICT);
 }
 END_TEST

@@ -122,7 +122,7 @@ START_TEST(held_move_is_cancelled_at_once)
 	struct err err;
 
 	start_held(MOVE_HOLD_CANCEL);
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_run();
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "cancelled");

@@ -215,7 +215,7 @@ START_TEST(cancel_needs_no_party)
 	add_party("backup", 60, true, false);
 	start_told();
 	party_says("backup", 200, "{\"delay_s\":20}");
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_run();
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "cancelled");
@@ -432,7 +432,7 @@ START_TEST(party_is_told_of_a_failure)
 
 	add_party("backup", 0, false, true);
 	rig_start_move();
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_run();
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "cancelled");

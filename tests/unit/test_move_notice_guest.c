@@ -150,7 +150,7 @@ static void cancel_move(void)
 	struct err err;
 
 	rig_start_move();
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_run();
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "cancelled");

@@ -280,7 +280,7 @@ START_TEST(cancel_that_the_destination_notices_first_is_a_cancel)
 	start_source(TRANSFER_POSTCOPY_MANUAL);
 	fake_qemu_migrates("active");
 	fake_qmp_hold("migrate_cancel");
-	ck_assert_msg(move_cancel(rig_move(), &err), "%s", err.msg);
+	ck_assert_msg(move_cancel(rig_move(), "ops", &err), "%s", err.msg);
 	for (int i = 0; i < 40 && !fake_peer_pending("fate"); i++)
 		rig_advance(50);
 	fake_peer_answer("fate", "{\"state\":\"failed\",\"final\":true,\"verdict\":\"refused\"}");
@@ -313,7 +313,7 @@ START_TEST(guest_cannot_come_back_from_fetch)
 	struct err err;
 
 	bring_to_fetch();
-	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert(!move_cancel(rig_move(), "ops", &err));
 	ck_assert_int_eq(err.code, ERR_TOO_LATE);
 	ck_assert_int_eq(rig_resolve(MOVE_KEEP_SOURCE, "b"), ERR_CONFLICT);
 	ck_assert_int_eq(rig_resolve(MOVE_KEEP_DESTINATION, "b"), ERR_CONFLICT); /* it answers */

@@ -160,7 +160,7 @@ START_TEST(begin_waits_for_a_block_job_cancel_ends_the_move)
 	fake_qmp_result("query-jobs", JOB);
 	start(MOVE_BLOCK_JOBS_WAIT);
 	rig_advance(2000);
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "cancelled");
 }

@@ -10,7 +10,7 @@
 static bool cancel(void)
 {
 	struct err err = { 0 };
-	bool ok = move_cancel(rig_move(), &err);
+	bool ok = move_cancel(rig_move(), "ops", &err);
 
 	if (!ok)
 		ck_assert_int_eq(err.code, ERR_TOO_LATE);

@@ -439,7 +439,7 @@ START_TEST(end_late_messages_are_harmless)
 	fake_qemu_migrates("completed");
 	fake_qemu_event("STOP", NULL);
 	rig_advance(60000);
-	ck_assert(!move_cancel(rig_move(), &err));
+	ck_assert(!move_cancel(rig_move(), "ops", &err));
 	ck_assert(!move_set(rig_move(), &setting, on_set, NULL, &err));
 	ck_assert_ptr_null(moves_go(rig.moves, &claim, &err));
 	ck_assert_int_eq(err.code, ERR_FORBIDDEN);

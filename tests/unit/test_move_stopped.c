@@ -209,7 +209,7 @@ START_TEST(cancel_ends_its_qemu)
 
 	set_up();
 	rig_bring_to("transfer");
-	ck_assert(move_cancel(rig_move(), &err));
+	ck_assert(move_cancel(rig_move(), "ops", &err));
 	fake_qemu_migrates("cancelled");
 	rig_peer_says("drop", "refused");
 	ck_assert_str_eq(rig_state(), "cancelled");

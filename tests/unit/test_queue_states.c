@@ -217,7 +217,7 @@ START_TEST(request_about_an_entry_that_is_dropped_is_not_answered_with_an_end_of
 		id_uuid_new(id);
 		add_ended(queue, id, "", 2 + i);
 	}
-	queue_cancel(queue_find(queue, oldest), on_answer, &err);
+	queue_cancel(queue_find(queue, oldest), "ops", on_answer, &err);
 	queue_trim(queue);
 	ck_assert_int_eq(err.code, ERR_TOO_LATE);
 	loop_sim_run(loop);

@@ -145,6 +145,9 @@ class PageTest(SystemTest):
         self.click_in_dialog("Cancel the move")
         self.sees("cancelled")
         self.world.wait_state(self.a, move["id"], "cancelled")
+        ended = self.a.move_state(move["id"])
+        self.assertEqual((ended["began_by"], ended["cancelled_by"]), ("operator", "operator"))
+        self.sees("Begun by", "Cancelled by")
         self.page.until("nothing can be done any more",
                         lambda: not self.page.all("//button[.='Cancel the move' or .='Change limits']"))
         self.picture("move-cancelled")

@@ -165,7 +165,8 @@ export function evacuationView() {
 		show(head, h("p", null, `Host ${evacuation.host} `, badge(evacuation.paused ? "paused" : evacuation.state, kind(evacuation.paused ? "paused" : evacuation.state)), ` ${evacuation.reason}`),
 			evacuation.error ? h("p", {class: "why bad"}, evacuation.error.detail) : null);
 		show(four, left(evacuation), blocked(evacuation), ends(evacuation), others(evacuation));
-		show(rest, h("h3", null, "VMs"), ...vmsTable(evacuation).filter(Boolean), h("h3", null, "Who wants it"), requestsOf(evacuation));
+		show(rest, h("h3", null, "VMs"), ...vmsTable(evacuation).filter(Boolean), h("h3", null, "Who wants it"), requestsOf(evacuation),
+			evacuation.began_by ? h("p", {class: "note"}, `Begun by ${evacuation.began_by}${evacuation.aborted_by ? `, aborted by ${evacuation.aborted_by}` : ""}.`) : null);
 	}
 
 	async function look() {
