@@ -46,8 +46,14 @@ def patiently(what, is_true, seconds=120):
 
 
 def packages_in(directory):
-    found = [str(next(pathlib.Path(directory).glob(f"{name}_*.deb"))) for name in PACKAGES]
-    return found
+    """One of each package; what is wrong with DIRECTORY is said by argparse."""
+    found = {name: sorted(pathlib.Path(directory).glob(f"{name}_*.deb")) for name in PACKAGES}
+    for name, files in found.items():
+        if len(files) != 1:
+            raise argparse.ArgumentTypeError(
+                f"'{directory}' has {len(files) or 'no'} {name}_*.deb, one is wanted: "
+                "`dpkg-buildpackage -us -uc -b' in the source tree puts the packages beside it")
+    return [str(files[0]) for files in found.values()]
 
 
 def make_tree(tree, suite, debs):
@@ -69,7 +75,10 @@ class Machine:
         self.name, self.tree, self.dir = name, tree, work / name
         self.dir.mkdir()
         mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
-        place = next(mount[1] for mount in mounts if mount[2] == "cgroup2")
+        place = next((mount[1] for mount in mounts if mount[2] == "cgroup2"), None)
+        if not place:
+            sys.exit("no cgroup2 is mounted here, which a systemd of its own needs: "
+                     "`mount -t cgroup2 none DIR'")
         self.cgroup = pathlib.Path(place) / f"migrd-boot-{os.getpid()}-{name}"
         self.process = self.pid = None
 
