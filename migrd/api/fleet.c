@@ -205,31 +205,43 @@ static void add_moves(struct api *api, const struct http_request *req, const cha
 
 /* ---- hosts ------------------------------------------------------------------------- */
 
+static void show_evacuation(struct api *api, struct fleet_host *ret)
+{
+	struct evacuation *evac = evacuations_find(api->evacuations, "current");
+
+	if (!evac || evacuation_is_final(evac))
+		return;
+	ret->is_emptied = true;
+	ret->evacuation = *evacuation_brief_of(evac);
+}
+
 static void add_host(struct api *api, const struct http_request *req, const char *from,
 		     struct fleet_page *page)
 {
 	struct host_reply *host = xnew(struct host_reply);
-	struct fleet_host item = { 0 };
+	struct fleet_host *item = xnew(struct fleet_host); /* large */
 
 	(void)req;
 	if (!from || strcmp(api->host_id, from) >= 0) {
 		api_host_look(api, host);
-		snprintf(item.head.key, sizeof(item.head.key), "%s", host->id);
-		snprintf(item.head.host, sizeof(item.head.host), "%s", host->id);
-		snprintf(item.version, sizeof(item.version), "%s", host->version);
-		snprintf(item.held, sizeof(item.held), "%.*s", FLEET_WHY_SIZE - 1, host->held);
-		snprintf(item.doubt, sizeof(item.doubt), "%.*s", FLEET_WHY_SIZE - 1,
+		snprintf(item->head.key, sizeof(item->head.key), "%s", host->id);
+		snprintf(item->head.host, sizeof(item->head.host), "%s", host->id);
+		snprintf(item->version, sizeof(item->version), "%s", host->version);
+		snprintf(item->held, sizeof(item->held), "%.*s", FLEET_WHY_SIZE - 1, host->held);
+		snprintf(item->doubt, sizeof(item->doubt), "%.*s", FLEET_WHY_SIZE - 1,
 			 host->store.doubt);
-		item.ready = host->ready;
-		item.cordoned = host->cordon.cordoned;
-		item.vms = host->vms.total;
-		item.vms_running = host->vms.running;
-		item.moves_active = host->moves.active;
-		item.memory_mib = host->memory_mib.total;
-		item.memory_available_mib = host->memory_mib.available;
-		item.certificate_days_left = host->certificate.days_left;
-		fleet_page_add(page, fleet_host_fields, &item);
+		item->ready = host->ready;
+		item->cordoned = host->cordon.cordoned;
+		item->vms = host->vms.total;
+		item->vms_running = host->vms.running;
+		item->moves_active = host->moves.active;
+		item->memory_mib = host->memory_mib.total;
+		item->memory_available_mib = host->memory_mib.available;
+		item->certificate_days_left = host->certificate.days_left;
+		show_evacuation(api, item);
+		fleet_page_add(page, fleet_host_fields, item);
 	}
+	free(item);
 	free(host);
 }
 

@@ -110,6 +110,12 @@ const struct json_field fleet_host_fields[] = {
 	  .required = true,
 	  JSON_MEMBER(struct fleet_host, certificate_days_left),
 	  .help = "Days until its certificate ends; below 0: it has." },
+	{ .key = "evacuation",
+	  .type = JSON_OBJECT,
+	  JSON_MEMBER(struct fleet_host, evacuation),
+	  .present_offset = offsetof(struct fleet_host, is_emptied),
+	  .fields = peer_evacuation_fields,
+	  .help = "Its evacuation that has not ended, in short; up to 5 s old." },
 	{ 0 },
 };
 

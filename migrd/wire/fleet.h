@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "wire/labels.h"
+#include "wire/peer_evacuation.h"
 
 #define FLEET_PAGE_ITEMS 100                 /* of one host in one answer */
 #define FLEET_PAGE_BYTES ((size_t)256 << 10) /* of the items' texts */
@@ -55,6 +56,8 @@ struct fleet_host {
 	uint64_t vms, vms_running, moves_active;
 	uint64_t memory_mib, memory_available_mib;
 	int64_t certificate_days_left;
+	bool is_emptied; /* it has an evacuation that has not ended */
+	struct peer_evacuation evacuation;
 };
 
 extern const struct json_field fleet_vm_fields[], fleet_move_fields[], fleet_host_fields[];

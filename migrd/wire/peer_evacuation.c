@@ -18,6 +18,15 @@ static const struct json_field stay_fields[] = {
 	{ 0 },
 };
 
+#define F struct peer_evacuation_fill
+
+static const struct json_field fill_fields[] = {
+	JSON_SHOWN(F, host, "Host id."),
+	JSON_SHOWN(F, percent, "Memory used after all moves, in percent.", .digits = 1),
+	JSON_SHOWN(F, percent_worst, "The same at the worst moment.", .digits = 1),
+	{ 0 },
+};
+
 #define N struct evacuation_counts
 
 static const struct json_field counts_fields[] = {
@@ -38,6 +47,10 @@ const struct json_field peer_evacuation_fields[] = {
 	JSON_SHOWN(E, paused, "Nothing is begun until somebody says resume."),
 	JSON_SHOWN(E, reason, "What it does or waits for, or how it ended, as a sentence."),
 	JSON_SHOWN(E, blocked_by, "Name of the VM that blocks it; empty: none."),
+	JSON_SHOWN_IF(E, blocked_why, "Why that one cannot be moved, as a sentence."),
+	JSON_SHOWN_IF(E, expected_end,
+		      "When its last move will end, if all do well (RFC 3339); absent: nothing is "
+		      "known."),
 	JSON_SHOWN(E, ending,
 		   "What it becomes as soon as the moves under way have ended; empty: nothing is "
 		   "wanted."),
@@ -71,6 +84,11 @@ const struct json_field peer_evacuation_fields[] = {
 		   "The other host of which most memory is used at any moment; empty: there is "
 		   "none."),
 	JSON_SHOWN(E, fullest_percent, "So much of it, in percent.", .digits = 1),
+	{ .key = "fills",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(E, fills, fill_count),
+	  .fields = fill_fields,
+	  .help = "How full other hosts get, the first of those of the plan; absent: no plan." },
 	{ 0 },
 };
 
@@ -107,11 +125,38 @@ static void add_requesters(const struct evacuation_reply *reply, E *ret)
 		PUT(ret->requesters[*count], reply->requests[*count].requester);
 }
 
+static double number_of(struct json_object *obj, const char *key)
+{
+	struct json_object *number = NULL;
+
+	json_object_object_get_ex(obj, key, &number);
+	return json_object_get_double(number);
+}
+
+static void add_fill(struct json_object *host, E *ret)
+{
+	F *fill = &ret->fills[ret->fill_count];
+
+	if (ret->fill_count == PEER_EVACUATION_FILLS_MAX)
+		return;
+	ret->fill_count++;
+	PUT(fill->host, json_get_str(host, "host"));
+	fill->percent = number_of(host, "memory_percent_after");
+	fill->percent_worst = number_of(host, "memory_percent_worst");
+}
+
+static void add_blocked(const struct evacuation_reply *reply, E *ret)
+{
+	for (size_t i = 0; reply->blocked_by && i < reply->vm_count; i++)
+		if (strcmp(reply->vms[i].vm, reply->blocked_by) == 0)
+			PUT(ret->blocked_why, reply->vms[i].why);
+}
+
 /* OWN is the host that is emptied. */
 static void add_hosts(struct json_object *list, const char *own, E *ret)
 {
 	for (size_t i = 0; i < json_count(list); i++) {
-		struct json_object *obj = json_object_array_get_idx(list, i), *percent = NULL;
+		struct json_object *obj = json_object_array_get_idx(list, i);
 		const char *host = json_get_str(obj, "host");
 		const char *homeless = json_get_str(obj, "homeless_after");
 		double worst;
@@ -122,8 +167,8 @@ static void add_hosts(struct json_object *list, const char *own, E *ret)
 			PUT(ret->homeless_host, host);
 			PUT(ret->homeless, homeless);
 		}
-		json_object_object_get_ex(obj, "memory_percent_worst", &percent);
-		worst = json_object_get_double(percent);
+		add_fill(obj, ret);
+		worst = number_of(obj, "memory_percent_worst");
 		if (ret->fullest[0] && worst <= ret->fullest_percent)
 			continue;
 		PUT(ret->fullest, host);
@@ -164,6 +209,9 @@ void peer_evacuation_of(const struct evacuation_reply *reply, struct peer_evacua
 	ret->paused = reply->paused;
 	PUT(ret->reason, reply->reason);
 	PUT(ret->blocked_by, reply->blocked_by);
+	add_blocked(reply, ret);
+	if (reply->has_end)
+		when_text(reply->expected_end.expected, ret->expected_end);
 	PUT(ret->ending, reply->ending);
 	if (reply->has_failed) {
 		PUT(ret->error, reply->error.code);

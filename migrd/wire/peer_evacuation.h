@@ -5,12 +5,14 @@
 #ifndef MIGRD_WIRE_PEER_EVACUATION_H
 #define MIGRD_WIRE_PEER_EVACUATION_H
 
+#include "base/when.h"
 #include "wire/evacuation_reply.h"
 
 /* Names of requests of conductors begin so. */
 #define MAINTENANCE_WHO_PREFIX         "maintenance:"
 #define PEER_EVACUATION_STAYS_MAX      16
 #define PEER_EVACUATION_REQUESTERS_MAX 16
+#define PEER_EVACUATION_FILLS_MAX      32
 
 /* A VM that is not moved by its plan. */
 struct peer_evacuation_stay {
@@ -19,14 +21,23 @@ struct peer_evacuation_stay {
 	char why[512];
 };
 
+/* How full another host gets. */
+struct peer_evacuation_fill {
+	char host[ID_NAME_SIZE];
+	double percent,
+		percent_worst; /* of its memory for guests: after all moves, at any moment */
+};
+
 struct peer_evacuation {
 	char id[ID_UUID_SIZE]; /* "": a dry run */
 	char state[32];        /* evacuation/states.c; `drained': both sides' records say so */
 	bool final, paused;
 	char reason[512];              /* what it does or waits for, or how it ended */
 	char blocked_by[ID_NAME_SIZE]; /* name of a VM; "": none */
-	char ending[32];               /* aborted, ended, returning: what it is on its way to */
-	char error[32];                /* err_name(); "": none */
+	char blocked_why[512];
+	char expected_end[WHEN_SIZE]; /* RFC 3339; "": nothing is known */
+	char ending[32];              /* aborted, ended, returning: what it is on its way to */
+	char error[32];               /* err_name(); "": none */
 	char error_text[512];
 	struct evacuation_counts counts;
 	/* Who want the host to be empty, the caller included. */
@@ -45,6 +56,8 @@ struct peer_evacuation {
 	char homeless_host[ID_NAME_SIZE], homeless[ID_NAME_SIZE];
 	char fullest[ID_NAME_SIZE]; /* of the most memory used at any moment; "": there is none */
 	double fullest_percent;
+	struct peer_evacuation_fill fills[PEER_EVACUATION_FILLS_MAX]; /* the first of the plan's */
+	size_t fill_count;
 };
 extern const struct json_field peer_evacuation_fields[];
 

@@ -124,6 +124,29 @@ class FleetTest(SystemTest):
         for after in ("x", "@a", "vm1@", "vm1@B", "../x@a"):
             self.assert_api_error(400, "invalid", self.a.api.get, f"/v1/fleet/vms?after={after}")
 
+    def emptied(self):
+        return {host["id"]: host["evacuation"] for host in self.c.api.get("/v1/fleet/hosts")["items"]
+                if "evacuation" in host}
+
+    def test_hosts_that_are_emptied_are_told_with_what_blocks_them(self):
+        for host in ("b", "c"):
+            self.world[host].api.post("/v1/host/cordon", {"reason": "no room"})
+        self.define(self.a, "still")
+        evac = self.a.api.post("/v1/evacuations", {"requester": "kernel", "approval": True})
+        told = self.emptied()
+        self.assertEqual({"a"}, set(told))
+        told = told["a"]
+        self.assertEqual((evac["id"], ["kernel"], 1),
+                         (told["id"], told["requesters"], told["counts"]["total"]))
+        self.a.api.post(f"/v1/evacuations/{evac['id']}/approve")
+        self.eventually("what blocks it", lambda: self.emptied()["a"]["blocked_by"] == "still")
+        self.assertTrue(self.emptied()["a"]["blocked_why"])
+        self.b.api.post("/v1/host/uncordon")
+        self.eventually("it is drained", lambda: self.emptied()["a"]["state"] == "drained")
+        self.assertIn("b", [fill["host"] for fill in self.emptied()["a"]["fills"]])
+        self.a.api.post(f"/v1/evacuations/{evac['id']}/return", {"vms": "stay"})
+        self.eventually("its end", lambda: not self.emptied())
+
     # Nobody gets more by asking another host, and a user is no peer.
     def test_roles_hold(self):
         self.define(self.b, "one")
@@ -147,6 +170,7 @@ class FleetTest(SystemTest):
         self.assertEqual([], self.c.api.get("/v1/fleet/moves?state=active")["items"])
         hosts = {h["id"]: h for h in self.c.api.get("/v1/fleet/hosts")["items"]}
         self.assertEqual({"a", "b", "c"}, set(hosts))
+        self.assertFalse([host for host in hosts.values() if "evacuation" in host])
         self.assertEqual((1, 0), (hosts["b"]["vms_running"], hosts["a"]["vms_running"]))
 
         # The old record on the source leads to the guest.

@@ -13,7 +13,7 @@
 static struct err err;
 
 /* Sends SENT by its table, and reads it back into READ, which is all zero. */
-static void send(const struct json_field *fields, const void *sent, void *read)
+static void carry(const struct json_field *fields, const void *sent, void *read)
 {
 	CLEANUP(json_putp) struct json_object *obj = json_encode(fields, sent);
 	CLEANUP(json_putp) struct json_object *again = json_read_back(json_text(obj, NULL));
@@ -41,7 +41,18 @@ START_TEST(items_come_back_as_they_were_told)
 				   .held = "h",
 				   .vms = 3,
 				   .memory_mib = 1,
-				   .certificate_days_left = -2 },
+				   .certificate_days_left = -2,
+				   .is_emptied = true,
+				   .evacuation = { .id = UUID,
+						   .state = "draining",
+						   .blocked_by = "db",
+						   .blocked_why = "no host takes it",
+						   .expected_end = "2026-11-30T10:00:00.000Z",
+						   .counts = { .left = 1,
+							       .total = 2,
+							       .blocked = 1 },
+						   .fills = { { "b", 70.5, 81 } },
+						   .fill_count = 1 } },
 			  host_read = { 0 };
 
 	*vm = (struct fleet_vm){ .head = { "vm1", "a" },
@@ -51,11 +62,11 @@ START_TEST(items_come_back_as_they_were_told)
 				 .memory_mib = 64,
 				 .vcpus = 1,
 				 .labels = "{\"tier\":\"web\"}" };
-	send(fleet_vm_fields, vm, vm_read);
+	carry(fleet_vm_fields, vm, vm_read);
 	ck_assert_mem_eq(vm, vm_read, sizeof(*vm));
-	send(fleet_move_fields, &move, &move_read);
+	carry(fleet_move_fields, &move, &move_read);
 	ck_assert_mem_eq(&move, &move_read, sizeof(move));
-	send(fleet_host_fields, &host, &host_read);
+	carry(fleet_host_fields, &host, &host_read);
 	ck_assert_mem_eq(&host, &host_read, sizeof(host));
 	free(vm);
 	free(vm_read);

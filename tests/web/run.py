@@ -184,6 +184,21 @@ class PageTest(SystemTest):
         self.sees("evacuation of a", "operator")
         self.assert_no_complaints()
 
+    def test_evacuation_of_another_host_is_seen(self):
+        self.b.api.post("/v1/vms", {"name": "still", **STILL})
+        self.a.api.post("/v1/host/cordon", {"reason": "full"})
+        self.b.api.post("/v1/evacuations", {"requester": "kernel"})
+        for dark, size in ((False, (1280, 900)), (True, (320, 700))):
+            page = self.open("viewer", dark=dark, size=size)
+            self.click("1 host being emptied", "main//a")
+            self.one("//main/h2[.='Evacuation']")
+            self.sees("Host a is not being emptied.", "1 host being emptied", "1 of 1", "still", "kernel")
+            self.picture(f"emptied-{'narrow-dark' if dark else 'light'}")
+            self.assert_accessible("hosts that are being emptied")
+            self.assertLessEqual(page.script("return document.documentElement.scrollWidth"), size[0])
+            self.assert_no_complaints()
+            page.close()
+
     def test_operator_approves_of_an_evacuation_and_uses_the_host_again(self):
         self.a.api.post("/v1/vms", {"name": "still", **STILL})
         self.a.api.post("/v1/evacuations", {"approval": True})

@@ -4,6 +4,7 @@
 import * as api from "./api.js";
 import {badge, bar, h, show} from "./dom.js";
 import {ask, button, choice, field, tick} from "./dialog.js";
+import {emptiedHosts} from "./emptied.js";
 import {fleet} from "./fleet.js";
 import {clock, duration, kind, mib, moment, percent, plural, until} from "./words.js";
 
@@ -149,10 +150,11 @@ function requestsOf(evacuation) {
 }
 
 export function evacuationView() {
-	const head = h("div", {"aria-live": "polite"}), doing = h("div"), four = h("ul", {class: "answers", "aria-label": "The four answers"}), rest = h("div");
+	const head = h("div", {"aria-live": "polite"}), doing = h("div"), four = h("ul", {class: "answers", "aria-label": "The four answers"}), rest = h("div"), all = h("div");
 	let evacuation = null, isClosed = false, timer = null, state = "", isKnown = false;
 
 	function draw() {
+		show(all, emptiedHosts());
 		const wanted = evacuation ? `${evacuation.id} ${evacuation.state} ${evacuation.paused} ${evacuation.ending} ${evacuation.approved}` : "none";
 		if (isKnown && state !== wanted + fleet.caller.role) {
 			state = wanted + fleet.caller.role;
@@ -188,6 +190,6 @@ export function evacuationView() {
 	look();
 	return {
 		title: "Evacuation", update: draw, close() { isClosed = true; clearTimeout(timer); },
-		element: h("div", null, head, doing, four, rest),
+		element: h("div", null, head, doing, four, rest, all),
 	};
 }

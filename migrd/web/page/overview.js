@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Hosts: how full each is, and what moves.
 import {badge, bar, h, show} from "./dom.js";
+import {emptied} from "./emptied.js";
 import {fleet} from "./fleet.js";
 import {mib, percent, plural} from "./words.js";
 
@@ -66,6 +67,7 @@ export function hostsView() {
 			const silent = hosts.filter(host => !host.answered).length;
 			show(sum, fleet.isLoaded ? `${plural(hosts.length, "host")}, ${plural([...fleet.vms.values()].filter(vm => !vm.elsewhere).length, "VM")}, ` : "loading ...",
 				fleet.isLoaded ? h("a", {href: "#/moves", "data-key": "moves"}, `${plural(moving, "move")} under way`) : null,
+				emptied().length ? [", ", h("a", {href: "#/evacuation", "data-key": "emptied"}, `${plural(emptied().length, "host")} being emptied`)] : null,
 				silent ? `; ${plural(silent, "host")} not heard` : "");
 			show(cards, hosts.map(card));
 		},
