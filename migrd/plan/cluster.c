@@ -319,6 +319,11 @@ uint32_t plan_find_host(const struct plan_cluster *cluster, const char *name)
 	return intern_find(&cluster->host_names, name, NULL);
 }
 
+uint32_t plan_find_vm(const struct plan_cluster *cluster, const char *name)
+{
+	return intern_find(&cluster->vm_names, name, NULL);
+}
+
 /* ---- what follows from the input ------------------------------------------- */
 
 enum plan_pages plan_pages_of(uint64_t page_mib)

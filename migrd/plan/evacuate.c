@@ -210,21 +210,6 @@ static void explain_move(const struct plan *plan, struct plan_move *move)
 	move->why = xstrdup(strbuf_str(&out));
 }
 
-/* By how much each lessens the imbalance. */
-static void add_gains(struct plan *plan)
-{
-	struct plan_state *state = plan_state_new(plan->cluster, plan->state->is_emptied);
-	double before = plan_imbalance(state), after;
-
-	for (size_t i = 0; i < plan->move_count; i++) {
-		plan_state_move(state, plan->moves[i].vm, plan->moves[i].to);
-		after = plan_imbalance(state);
-		plan->moves[i].gain = before - after;
-		before = after;
-	}
-	plan_state_free(state);
-}
-
 static char *why_it_stays(const struct plan_state *state, uint32_t vm)
 {
 	CLEANUP(strbuf_fini) struct strbuf out = STRBUF_INIT;
@@ -288,15 +273,6 @@ static void look_after(struct plan *plan)
 
 /* ---- all ------------------------------------------------------------------- */
 
-static struct plan *new_plan(const struct plan_cluster *cluster)
-{
-	struct plan *plan = xnew(struct plan);
-
-	plan->cluster = cluster;
-	plan->fills = xcalloc(cluster->host_count, sizeof(*plan->fills));
-	return plan;
-}
-
 /* NULL: no host would be left. */
 static struct plan_state *begin(const struct plan_cluster *cluster,
 				const struct plan_evacuate *wanted, struct err *err)
@@ -330,37 +306,17 @@ struct plan *plan_evacuate(const struct plan_cluster *cluster, const struct plan
 
 	if (!state)
 		return NULL;
-	plan = new_plan(cluster);
+	plan = plan_new(cluster);
 	plan->state = state;
 	look_before(plan);
 	task_init(&task, state, wanted->others_max);
 	find_moves(state, &task, plan);
 	task_fini(&task);
 	plan_schedule(plan);
-	add_gains(plan);
+	plan_add_gains(plan);
 	for (size_t i = 0; i < plan->move_count; i++)
 		explain_move(plan, &plan->moves[i]);
 	explain_stays(plan);
 	look_after(plan);
 	return plan;
-}
-
-void plan_free(struct plan *plan)
-{
-	if (!plan)
-		return;
-	for (size_t i = 0; i < plan->move_count; i++)
-		free(plan->moves[i].why);
-	for (size_t i = 0; i < plan->stay_count; i++)
-		free(plan->stays[i].why);
-	free(plan->moves);
-	free(plan->stays);
-	free(plan->fills);
-	plan_state_free(plan->state);
-	free(plan);
-}
-
-bool plan_reject(const struct plan *plan, uint32_t vm, uint32_t host, struct strbuf *out)
-{
-	return plan_why_not(plan->state, vm, host, out);
 }

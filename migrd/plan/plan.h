@@ -4,6 +4,7 @@
  *   plan_cluster_new()   hosts, VMs and limits are checked and indexed
  *   plan_evacuate()      empties hosts: a destination for each VM, an order in which no move lacks
  *                        room, how full each host gets, and what may be lost afterwards
+ *   plan_balance()       moves VMs so that hosts are evenly full, as far as a move is worth it
  *   plan_candidates()    the hosts that would take a VM instead, once the plan is carried out
  *   plan_reject()        why a host does not take a VM, once the plan is carried out
  *
@@ -144,6 +145,7 @@ void plan_cluster_free(struct plan_cluster *cluster);
 enum plan_pages plan_pages_of(uint64_t page_mib);
 /* PLAN_NOWHERE: there is none of that name. */
 uint32_t plan_find_host(const struct plan_cluster *cluster, const char *name);
+uint32_t plan_find_vm(const struct plan_cluster *cluster, const char *name);
 
 /* ---- plan ------------------------------------------------------------------ */
 
@@ -195,9 +197,12 @@ struct plan {
 	struct plan_move *moves;
 	size_t move_count;
 	struct plan_stay *stays; /* VMs of hosts to be emptied that stay there */
-	size_t stay_count;
+	size_t stay_count; /* of a balance: those that were to be explained */
 	struct plan_fill *fills; /* one for each host */
 	struct plan_score before, after;
+	double least_imbalance; /* of plan_balance(): no plan within the limits gets below */
+	bool is_balance;        /* no host is emptied; what a lost host would mean was not asked */
+	bool was_limited;       /* it would have gone on, but for the limits */
 	double makespan_s, bound_s; /* bound: no order can be faster, by bytes, links and limits */
 	struct plan_state *state;   /* private: after all moves */
 };
@@ -212,6 +217,19 @@ struct plan_evacuate {
 /* CONFLICT: no host would be left in service. */
 struct plan *plan_evacuate(const struct plan_cluster *cluster, const struct plan_evacuate *wanted,
 			   struct err *err);
+struct plan_balance {
+	uint32_t moves_max;
+	double mib_max; /* that moves send */
+	double stop_at; /* an imbalance that is good enough; 0: as far as moves are worth it */
+	const uint32_t *explain; /* VMs that are wanted among the stays, if they stay */
+	size_t explain_count;
+};
+
+/* Hosts that are not online, or held, and the VMs there are left alone.  No VM is moved to where a
+ * constraint forbids it to be, and none that breaks one already is moved for that.
+ * CONFLICT: no host is in service. */
+struct plan *plan_balance(const struct plan_cluster *cluster, const struct plan_balance *wanted,
+			  struct err *err);
 void plan_free(struct plan *plan);
 /* The hosts that would take VM after all moves of the plan, beside the one where it is then and the
  * one where it was at first: the best first, as the plan weighs them.  At most MAX go into

@@ -121,6 +121,8 @@ bool plan_may(const struct plan_state *state, uint32_t vm, uint32_t host);
 double plan_cost(const struct plan_state *state, uint32_t vm, uint32_t host);
 /* The same if it is less than LIMIT; else anything that is not. */
 double plan_cost_below(const struct plan_state *state, uint32_t vm, uint32_t host, double limit);
+/* What the VM would rather have than the host, as a share of its capacity; 0: nothing. */
+double plan_missing(const struct plan_state *state, uint32_t vm, uint32_t host);
 /* Adds the first reason why not; false: it fits. */
 bool plan_why_not(const struct plan_state *state, uint32_t vm, uint32_t host, struct strbuf *out);
 
@@ -168,6 +170,18 @@ struct plan_result {
 
 struct plan_result plan_result_of(const struct plan_state *state, const struct plan_task *task);
 bool plan_result_is_better(const struct plan_result *a, const struct plan_result *b);
+
+/* ---- balance.c ------------------------------------------------------------- */
+
+/* plan_reject() for a balance: what lacks there, or that it is not worth it. */
+bool plan_balance_reject(const struct plan *plan, uint32_t vm, uint32_t host, struct strbuf *out);
+
+/* ---- made.c ---------------------------------------------------------------- */
+
+/* With no moves; plan_free() frees it. */
+struct plan *plan_new(const struct plan_cluster *cluster);
+/* By how much each move lessens the imbalance. */
+void plan_add_gains(struct plan *plan);
 
 /* ---- order and time -------------------------------------------------------- */
 

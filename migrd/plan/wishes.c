@@ -47,8 +47,7 @@ static const struct {
 	{ 0.10, "a label that it prefers is missing", misses_preferred },
 };
 
-/* What the misses of the VM are worth, as a share of capacity. */
-static double missing_of(const struct plan_state *state, uint32_t vm, uint32_t host)
+double plan_missing(const struct plan_state *state, uint32_t vm, uint32_t host)
 {
 	double missing = 0;
 
@@ -80,7 +79,7 @@ double plan_cost_below(const struct plan_state *state, uint32_t vm, uint32_t hos
 
 	if (cost >= limit || !state->cluster->vm_ids[vm].has_wishes)
 		return cost;
-	missing = missing_of(state, vm, host);
+	missing = plan_missing(state, vm, host);
 	if (missing > 0)
 		cost += 2 * missing * (mem / state->mem_total + what->cpu_load / state->cpu_total);
 	return cost;

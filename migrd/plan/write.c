@@ -59,7 +59,7 @@ static struct json_object *move_json(const struct writing *w, const struct plan_
 	add_number(obj, "gib", (double)vm->mem_mib / 1024, 3);
 	add_number(obj, "gain", move->gain, 6);
 	json_add_bool(obj, "waits", move->waits);
-	if (move->makes_room)
+	if (move->makes_room && !w->plan->is_balance)
 		json_add_bool(obj, "makes_room", true);
 	if (move->is_detour)
 		json_add_bool(obj, "detour", true);
@@ -122,6 +122,8 @@ static struct json_object *host_json(const struct writing *w, uint32_t host)
 	json_object_object_add(obj, "after", use_json(&fill->after));
 	json_object_object_add(obj, "worst", use_json(&fill->worst));
 	json_object_object_add(obj, "peak", use_json(&fill->peak));
+	if (w->plan->is_balance)
+		return obj;
 	if (fill->homeless_before != PLAN_NOWHERE)
 		json_add_str(obj, "homeless_before", w->input->vms[fill->homeless_before].name);
 	if (fill->homeless_after != PLAN_NOWHERE)
@@ -171,7 +173,12 @@ void plan_file_write(const struct plan *plan, const struct plan_input *input, do
 	strbuf_adds(out, "],\n \"hosts\":[");
 	for (uint32_t host = 0; host < input->host_count; host++)
 		add_text(out, item(host == 0), host_json(&w, host));
-	add_text(out, "],\n \"may_lose_one\":", lost_json(&w));
+	strbuf_adds(out, "],\n ");
+	if (plan->is_balance)
+		strbuf_addf(out, "\"least_imbalance\":%.6f,\"limited\":%s", plan->least_imbalance,
+			    plan->was_limited ? "true" : "false");
+	else
+		add_text(out, "\"may_lose_one\":", lost_json(&w));
 	add_text(out, ",\n \"before\":", score_json(&plan->before));
 	add_text(out, ",\n \"after\":", score_json(&plan->after));
 	strbuf_addf(out, ",\n \"makespan_s\":%.3f,\"bound_s\":%.3f,\"seconds\":%.6f}\n",
