@@ -76,7 +76,7 @@ class PlanBalanceTest(unittest.TestCase):
         plan, after = self.balance(cluster)
         # What is worth it after the first plan is what that left out.
         self.assertLessEqual(len(plan["moves"]), 4)
-        self.assertLessEqual(after.imbalance(), world.imbalance())
+        self.assertLessEqual(after.imbalance(), world.imbalance() + 1e-9)   # sums in any order
 
     def test_limits_are_kept(self):
         cluster = plan_cluster.make(20, 200, 3)
