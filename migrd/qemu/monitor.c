@@ -8,6 +8,8 @@
 
 #define QUERY_DEADLINE_MS 5000
 #define MONITOR_RETRY_MS  1000
+/* For a QEMU that has begun to end: it writes its images, and what it notes of them for backups. */
+#define CLOSE_GRACE_MS    10000
 /* How long a QEMU that has started may take to greet, on each of its two monitors: a hung one
  * keeps a restarted coordinator for 10 s from its other guests. */
 #define GREETING_MS     5000
@@ -184,6 +186,8 @@ static void on_event(void *data, const struct qmp_event *event)
 	if (qemu->step != STEP_DONE)
 		return; /* not identified yet; the answers to come tell the state */
 	qmp_run_follow(&qemu->run, event);
+	if (qemu->is_quitting && strcmp(event->name, "SHUTDOWN") == 0)
+		loop_timer_start(qemu->kill_timer, CLOSE_GRACE_MS);
 	qemu->cb.event(qemu->cb.data, event);
 }
 

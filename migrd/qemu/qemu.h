@@ -144,7 +144,8 @@ void qemu_note_run_state(struct qemu *qemu, enum qmp_run_state state);
  * monitor. */
 void qemu_command(struct qemu *qemu, const char *name, struct json_object *args,
 		  uint32_t deadline_ms, qmp_reply_fn *fn, void *data);
-/* Asks it to quit, and kills it if it has not ended in 2 s. */
+/* Asks it to quit, and kills it if it has not begun to in 2 s (event SHUTDOWN), or has not ended 10 s
+ * later. */
 void qemu_quit(struct qemu *qemu);
 void qemu_kill(struct qemu *qemu);
 

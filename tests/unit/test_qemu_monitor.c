@@ -370,6 +370,29 @@ START_TEST(kill_of_one_that_cannot_be_watched_is_tried_again)
 }
 END_TEST
 
+/* One that was killed while it closed its images would have lost what it notes of them for
+ * backups. */
+START_TEST(qemu_that_has_begun_to_end_is_given_time)
+{
+	attach_to(child());
+	loop_sim_run(loop);
+	assert_told("ready;");
+	qemu_quit(qemu);
+	loop_sim_run(loop);
+	if (_i) {
+		fake_monitor_event(monitors[0], "SHUTDOWN", "{\"guest\":false}");
+		loop_sim_run(loop);
+		assert_told("SHUTDOWN;");
+		loop_sim_advance_ms(loop, 9000);
+		poll(NULL, 0, 20);
+		loop_sim_run(loop);
+		ck_assert(qemu_is_alive(qemu));
+	}
+	loop_sim_advance_ms(loop, 2100);
+	await_end();
+}
+END_TEST
+
 static void write_pid_of_the_dead(void)
 {
 	const pid_t pid = fork();
@@ -410,6 +433,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, right_one_is_asked_and_found);
+	tcase_add_loop_test(tc, qemu_that_has_begun_to_end_is_given_time, 0, 2);
 	tcase_add_test(tc, event_before_the_proof_is_nobodys);
 	tcase_add_loop_test(tc, another_guest_is_told_and_left_alone_until_the_right_one_is_back, 0,
 			    ARRAY_LEN(twins));
