@@ -34,7 +34,7 @@ struct move_bitmap_sums {
 };
 
 /* Looks at those of the node NODE, which is the image of DISK, in an answer to
- * query-named-block-nodes: which of them can be sent (the newest, if there are more), and adds them
+ * query-named-block-nodes: which of them can be sent (the first MOVE_BITMAPS_MAX), and adds them
  * to SUMS. */
 void move_bitmaps_choose(struct json_object *nodes, const char *node,
 			 const struct vm_def_disk *disk, uint64_t virtual_bytes,

@@ -40,15 +40,6 @@ static void map(struct move *move)
 	move_qmp(move, "migrate-set-parameters", args, COMMAND_DEADLINE_MS, on_mapped);
 }
 
-static void on_copied(struct move *move, struct json_object *result, const struct err *err)
-{
-	(void)result;
-	if (err)
-		fail(move, err);
-	else
-		map(move);
-}
-
 /* ---- they stay ------------------------------------------------------------------------ */
 
 /* In the source's images, as internal snapshots do. */
@@ -77,6 +68,21 @@ static void leave_behind(struct move *move, size_t count, const char *why)
 }
 
 /* ---- copies of them go ---------------------------------------------------------------- */
+
+/* QEMU has refused to make the copies: it has none of them. */
+static void on_copied(struct move *move, struct json_object *result, const struct err *err)
+{
+	(void)result;
+	if (!err) {
+		map(move);
+		return;
+	}
+	move->facts.bitmap_bytes = 0;
+	if (err->code == ERR_QEMU)
+		leave_behind(move, move->begin.bitmap_sums.go_count, err->msg);
+	else
+		fail(move, err);
+}
 
 /* Makes ACTIONS, and the mapping in MOVE. */
 static struct move_bitmap_sums choose(struct move *move, struct json_object *nodes,

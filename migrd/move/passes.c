@@ -6,6 +6,7 @@
 
 #define RATE_MIN_MS 1000
 #define RECENT_MS   500
+#define TOP_MIN_MS  20
 
 static struct move_pass *last_of(struct passes *passes)
 {
@@ -150,6 +151,21 @@ uint64_t passes_bytes_per_s(const struct passes *passes)
 		ms += passes->rows[i - 1].duration_ms;
 	}
 	return recent ? recent : per_s(bytes, ms);
+}
+
+uint64_t passes_top_bytes_per_s(const struct passes *passes)
+{
+	uint64_t top = 0;
+
+	for (size_t i = 0; i + 1 < passes->count; i++) {
+		const struct move_pass *row = &passes->rows[i];
+		uint64_t rate = row->duration_ms < TOP_MIN_MS
+					? 0
+					: per_s(row->sent_bytes, row->duration_ms);
+
+		top = rate > top ? rate : top;
+	}
+	return top;
 }
 
 void passes_decide(struct passes *passes, const char *decision)

@@ -45,6 +45,9 @@ void passes_note(struct passes *passes, const struct passes_sample *sample);
  * midst of a pass.  Where nothing was, or a restart has forgotten them, by the newest passes that
  * took a second together, or by all; 0: not known. */
 uint64_t passes_bytes_per_s(const struct passes *passes);
+/* What the fastest of the passes got that have ended and were long enough to tell, in bytes per
+ * second: what the link takes, also where later passes had little to send; 0: not known. */
+uint64_t passes_top_bytes_per_s(const struct passes *passes);
 /* Sets what was decided for the pass that runs, cut to fit; without one it is lost. */
 void passes_decide(struct passes *passes, const char *decision);
 

@@ -57,16 +57,14 @@ static void take_plan(struct move *move)
 	move_parts_begin(move, MOVE_PHASE_PREPARE);
 }
 
-/* How fast the last move to the same host went that no limit held back and that was long enough
- * to tell; 0: there was none. */
-static uint64_t link_bytes_per_s(const struct move *move)
+uint64_t moves_link_bytes_per_s(struct moves *moves, const char *peer)
 {
-	for (const struct move *of = moves_first(move->moves); of; of = move_next(of)) {
+	for (const struct move *of = moves_first(moves); of; of = move_next(of)) {
 		uint64_t began_us = of->stamps[MOVE_STAMP_MIGRATE];
 		uint64_t ended_us = of->stamps[MOVE_STAMP_COMPLETED];
 		uint64_t bytes = of->ram.info.ram_transferred_bytes, rate;
 
-		if (of->side != MOVE_SRC || strcmp(of->row.peer, move->row.peer) != 0 ||
+		if (of->side != MOVE_SRC || strcmp(of->row.peer, peer) != 0 ||
 		    of->options.bandwidth_bytes_per_s || of->facts.switch_wanted ||
 		    bytes < LINK_BYTES_MIN || !began_us || ended_us <= began_us)
 			continue;
@@ -102,7 +100,7 @@ static void make(struct move *move, const struct transfer_features *there)
 		.source = of_qemu ? &here : NULL,
 		.destination = there,
 		.limit_bytes_per_s = moves_limit_of_new(move->moves, &move->options),
-		.link_bytes_per_s = link_bytes_per_s(move),
+		.link_bytes_per_s = moves_link_bytes_per_s(move->moves, move->row.peer),
 		.disks = move->begin.disks,
 		.disk_count = move->begin.disk_count,
 		.bitmap_count = move->begin.bitmap_sums.go_count,

@@ -530,6 +530,9 @@ void move_settings_change(struct move *move, const struct move_setting *wanted,
 uint64_t move_limit_bytes_per_s(const struct move *move);
 /* The same of a move with OPTIONS that would begin now. */
 uint64_t moves_limit_of_new(const struct moves *moves, const struct move_options *options);
+/* How fast the last move to the host PEER went that no limit held back and that was long enough to
+ * tell, in bytes per second; 0: there was none. */
+uint64_t moves_link_bytes_per_s(struct moves *moves, const char *peer);
 /* At RATE, in bytes a second, the budget may have held it, so it tells nothing of the link. */
 bool move_was_held_by_budget(const struct move *move, uint64_t rate);
 /* Transfer is entered, and nothing was sent yet, but by an earlier coordinator. */

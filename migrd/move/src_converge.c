@@ -184,28 +184,62 @@ static void add_throttle(const struct move *move, struct json_object *args)
 	json_add_uint(args, THROTTLE_MAX, percent ? percent : 1);
 }
 
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What QEMU is told of the rate while the guest stands still, if bitmaps go: as the last move to the
+ * host got it, or this one, if that was more. */
+static uint64_t told_rate(const struct move *move)
+{
+	return most(transfer_plan_number(move->plan, TRANSFER_SWITCHOVER_BANDWIDTH),
+		    move->passes ? passes_top_bytes_per_s(move->passes) : 0);
+}
+
+/* QEMU reckons with the rate that it is told.  If the link is slower now, the guest's stop would take
+ * longer than LIMIT_MS.  A move that is limited or held shows nothing of the link. */
+static uint64_t limit_at_rate(const struct move *move, uint64_t limit_ms, uint64_t rate)
+{
+	uint64_t seen = move->passes ? passes_top_bytes_per_s(move->passes) : 0;
+
+	if (move->facts.forced || move->options.bandwidth_bytes_per_s || move->options.has_hold)
+		return limit_ms;
+	if (!move->passes || move->passes->count < 2)
+		return least(limit_ms, converge_first_limit_ms(move->options.downtime_limit_ms));
+	if (!seen || !rate)
+		return limit_ms; /* no pass took long */
+	return most((uint64_t)((double)limit_ms * (double)seen / (double)rate), 1);
+}
+
 /* QEMU counts bitmaps as eight times what they are, beside memory, until the guest stands still. It
  * is allowed that much more, so that neither they nor a limit that is lowered meanwhile keep the
- * guest from its stop.  It reckons with the rate that it is told, which this move may have
- * surpassed. */
-static uint64_t add_bitmaps(const struct move *move, uint64_t limit_ms, struct json_object *args)
+ * guest from its stop. */
+static uint64_t told_limit_ms(const struct move *move)
 {
-	uint64_t planned = transfer_plan_number(move->plan, TRANSFER_SWITCHOVER_BANDWIDTH);
-	uint64_t sent = sent_bytes_per_s(move), rate = sent > planned ? sent : planned, ms;
+	uint64_t ms = limit_ms(move), rate;
 
 	if (!move->facts.bitmap_bytes)
-		return limit_ms;
-	json_add_uint(args, TRANSFER_SWITCHOVER_BANDWIDTH, rate);
-	ms = limit_ms + transfer_bitmaps_ms(move->facts.bitmap_bytes, rate);
-	return ms < CONVERGE_LIMIT_MAX_MS ? ms : CONVERGE_LIMIT_MAX_MS;
+		return ms;
+	rate = told_rate(move);
+	ms = limit_at_rate(move, ms, rate);
+	return least(ms + least(transfer_bitmaps_ms(move->facts.bitmap_bytes, rate),
+				CONVERGE_LIMIT_MAX_MS),
+		     CONVERGE_LIMIT_MAX_MS);
 }
 
 void move_converge_add_parameters(struct move *move, struct json_object *args)
 {
-	move->converge.limit_ms = limit_ms(move);
+	move->converge.limit_ms = told_limit_ms(move);
 	json_add_uint(args, "downtime-limit",
-		      move->facts.limit_lifted ? SWITCH_LIMIT_MS
-					       : add_bitmaps(move, move->converge.limit_ms, args));
+		      move->facts.limit_lifted ? SWITCH_LIMIT_MS : move->converge.limit_ms);
+	if (move->facts.bitmap_bytes && !move->facts.limit_lifted)
+		json_add_uint(args, TRANSFER_SWITCHOVER_BANDWIDTH, told_rate(move));
 	add_throttle(move, args);
 }
 
@@ -394,7 +428,7 @@ static void decide(struct move *move, int max)
 		has_decided = true;
 	if (move->machine.state != MOVE_STATE_TRANSFER || move->machine.is_saving)
 		return;
-	if (limit_ms(move) != move->converge.limit_ms || has_decided)
+	if (told_limit_ms(move) != move->converge.limit_ms || has_decided)
 		move_src_apply_options(move);
 	if (has_decided && !move->facts.switch_wanted)
 		machine_save(&move->machine);

@@ -522,7 +522,6 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 {
 	const struct transfer_features *of_qemu = qemu_migration_features(vm_qemu(vm));
 	struct transfer_features here = { 0 };
-	struct forecast_input history = { 0 };
 	struct err err;
 	const struct vm_def *def = vm_def_of(vm, &err);
 	struct transfer_basis basis = {
@@ -530,6 +529,7 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 		.source = of_qemu ? &here : NULL,
 		.destination = there,
 		.limit_bytes_per_s = moves_limit_of_new(trial->moves, &trial->options),
+		.link_bytes_per_s = moves_link_bytes_per_s(trial->moves, trial->to),
 		.disks = trial->disks,
 		.disk_count = trial->disk_count,
 		.bitmap_count = trial->bitmap_sums.go_count,
@@ -546,8 +546,6 @@ static void make_plan(struct trial *trial, struct vm *vm, const struct transfer_
 	if (of_qemu)
 		here = *of_qemu;
 	transfer_features_add_host(&here);
-	foresee_history(trial->moves, trial->to, &history);
-	basis.link_bytes_per_s = history.link_moves ? (uint64_t)history.link_bytes_per_s[0] : 0;
 	transfer_prefer(&basis, &preferred, &wish, &left_out);
 	trial->options.transfer = wish; /* which BASIS has */
 	warn_of_left_out(trial, &left_out);

@@ -125,6 +125,9 @@ class TravelTest(MoveBitmapsCase):
         second = self.backup(mode="incremental", fallback="refuse")
         self.assertEqual(second["parent"], full["id"])
 
+        said = self.a.migrctl("move", "start", "g1", "--to", "b", "--dry-run", "--remove-source-disks").stdout
+        self.assertNotIn("bitmaps", said)
+
         # A backup that is taken while the guest is to move, which waits for it.
         job = self.begin(bandwidth_bytes_per_s=2 * MIB)
         self.wait_copying(job)

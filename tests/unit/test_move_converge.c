@@ -740,6 +740,42 @@ START_TEST(restarted_coordinator_ends_the_stream_of_a_deaf_qemu)
 }
 END_TEST
 
+/* ---- bitmaps that go along ------------------------------------------------------ */
+
+/* The first pass had all that the link takes, PASS_BYTES a second, and the others nothing to send
+ * (their time is the test's own).  The last move to the host got TIMES as much. */
+static void plan_bitmaps(unsigned times)
+{
+	struct move *move = rig_move();
+	struct transfer_parameter *parameter =
+		&move->plan->parameters[move->plan->parameter_count++];
+
+	for (size_t i = 0; i < move->passes->count; i++) {
+		move->passes->rows[i].duration_ms = i == 0 ? 1000 : 0;
+		move->passes->rows[i].sent_bytes = i == 0 ? PASS_BYTES : 0;
+	}
+	snprintf(parameter->name, sizeof(parameter->name), "%s", TRANSFER_SWITCHOVER_BANDWIDTH);
+	parameter->number = (uint64_t)PASS_BYTES * times;
+	move->facts.bitmap_bytes = PASS_BYTES / 100;
+}
+
+/* The guest may leave as much as the link takes in the limit as it is now; the bitmaps take 10 ms
+ * of it, by ten times the rate 1 ms. */
+START_TEST(limit_beside_bitmaps_is_that_of_the_link_as_it_is_now)
+{
+	CLEANUP(json_putp) struct json_object *args = json_object_new_object();
+
+	start(&(struct policy){ .name = "p", .deadline_s = 1000 }, NULL);
+	passes(3);
+	plan_bitmaps(_i ? 10 : 1);
+	rig_move()->facts.downtime_raised_ms = 500; /* no more waiting for a quieter moment */
+	move_converge_add_parameters(rig_move(), args);
+	ck_assert_int_eq(json_get_int(args, "downtime-limit", 0), _i ? 52 : 511);
+	ck_assert_int_eq(json_get_int(args, TRANSFER_SWITCHOVER_BANDWIDTH, 0),
+			 (int64_t)PASS_BYTES * (_i ? 10 : 1));
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("move_converge");
@@ -772,6 +808,7 @@ Suite *suite(void)
 	tcase_add_test(tc, finish_after_the_stop_is_too_late);
 	tcase_add_test(tc, policy_that_observes_keeps_no_user_from_the_end);
 	tcase_add_test(tc, guest_that_stands_still_is_called_back);
+	tcase_add_loop_test(tc, limit_beside_bitmaps_is_that_of_the_link_as_it_is_now, 0, 2);
 	tcase_add_test(tc, old_qemu_that_stands_still_loses_its_connection);
 	tcase_add_test(tc, forced_guest_is_called_back_past_a_deaf_qemu);
 	tcase_add_test(tc, guest_that_is_called_back_too_late_goes_over);
