@@ -125,25 +125,37 @@ class FleetTest(SystemTest):
             self.assert_api_error(400, "invalid", self.a.api.get, f"/v1/fleet/vms?after={after}")
 
     def emptied(self):
-        return {host["id"]: host["evacuation"] for host in self.c.api.get("/v1/fleet/hosts")["items"]
-                if "evacuation" in host}
+        """Evacuations by host, once each host was heard: a silent one would look like none."""
+        def told():
+            answer = self.c.api.get("/v1/fleet/hosts")
+            return answer if answer["complete"] else None
+        items = self.eventually("each host is heard", told)["items"]
+        return {host["id"]: host["evacuation"] for host in items if "evacuation" in host}
 
     def test_hosts_that_are_emptied_are_told_with_what_blocks_them(self):
         for host in ("b", "c"):
             self.world[host].api.post("/v1/host/cordon", {"reason": "no room"})
         self.define(self.a, "still")
         evac = self.a.api.post("/v1/evacuations", {"requester": "kernel", "approval": True})
-        told = self.emptied()
+        told = self.eventually("it is told", self.emptied)
         self.assertEqual({"a"}, set(told))
         told = told["a"]
         self.assertEqual((evac["id"], ["kernel"], 1),
                          (told["id"], told["requesters"], told["counts"]["total"]))
         self.a.api.post(f"/v1/evacuations/{evac['id']}/approve")
-        self.eventually("what blocks it", lambda: self.emptied()["a"]["blocked_by"] == "still")
-        self.assertTrue(self.emptied()["a"]["blocked_why"])
+
+        def is_blocked():
+            told = self.emptied()["a"]
+            return told["blocked_by"] == "still" and told.get("blocked_why")
+
+        def is_drained():
+            told = self.emptied()["a"]
+            return (told["state"] == "drained" and
+                    "b" in [fill["host"] for fill in told.get("fills", [])])
+
+        self.eventually("what blocks it, and why", is_blocked)
         self.b.api.post("/v1/host/uncordon")
-        self.eventually("it is drained", lambda: self.emptied()["a"]["state"] == "drained")
-        self.assertIn("b", [fill["host"] for fill in self.emptied()["a"]["fills"]])
+        self.eventually("it is drained, and b was filled", is_drained)
         self.a.api.post(f"/v1/evacuations/{evac['id']}/return", {"vms": "stay"})
         self.eventually("its end", lambda: not self.emptied())
 
