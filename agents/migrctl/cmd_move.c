@@ -85,7 +85,7 @@ const struct table_field move_show_fields[] = {
 	{ "why that limit", "progress.limit_why", TABLE_TEXT },
 	{ "downtime limit", "options.downtime_limit_ms", TABLE_MS },
 	{ "begun by", "began_by", TABLE_TEXT },
-	{ "cancelled by", "cancelled_by", TABLE_TEXT },
+	{ "cancel asked by", "cancelled_by", TABLE_TEXT },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "updated at", "updated_at", TABLE_TEXT },
 	{ "ended at", "ended_at", TABLE_TEXT },

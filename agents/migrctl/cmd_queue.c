@@ -58,7 +58,7 @@ static const struct table_field show_fields[] = {
 	{ "error", "error.code", TABLE_TEXT },
 	{ "error detail", "error.detail", TABLE_TEXT },
 	{ "created by", "created_by", TABLE_TEXT },
-	{ "cancelled by", "cancelled_by", TABLE_TEXT },
+	{ "cancel asked by", "cancelled_by", TABLE_TEXT },
 	{ "created at", "created_at", TABLE_TEXT },
 	{ "updated at", "updated_at", TABLE_TEXT },
 	{ "ended at", "ended_at", TABLE_TEXT },

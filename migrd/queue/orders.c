@@ -170,10 +170,17 @@ const char *queue_did(const struct queue_entry *entry)
 
 /* ---- a change beside the states ------------------------------------------------------- */
 
+/* It was refused, so that nobody has cancelled it. */
+static void forget_cancel(struct queue_entry *entry)
+{
+	entry->detail.cancel_wanted = entry->is_cancel_on_disk = false;
+	entry->detail.cancelled_by[0] = '\0';
+}
+
 static void put_back(struct queue_entry *entry, const struct queue_order *order)
 {
 	if (order->kind == QUEUE_ORDER_CANCEL) {
-		entry->detail.cancel_wanted = false;
+		forget_cancel(entry);
 	} else {
 		entry->detail.priority = order->priority; /* the former one */
 		entry->detail.is_passing_on = false;
@@ -242,7 +249,7 @@ static void cancel_move(struct queue_entry *entry)
 		answer_first(entry, NULL);
 		return;
 	}
-	entry->detail.cancel_wanted = entry->is_cancel_on_disk = false;
+	forget_cancel(entry);
 	machine_save(&entry->machine);
 	answer_first(entry, &err);
 }

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A cancel at every stage: the answer names the guest's owner, and the guest agrees."""
 import concurrent.futures
+import contextlib
+import json
 import socket
+import sqlite3
 import threading
 
+from lib import store
 from lib.api import ApiError
 from lib.world import SystemTest
 
@@ -28,10 +32,10 @@ class CancelBase(SystemTest):
         self.guest = self.world.guest()
         self.guest.start(self.a)
 
-    def cancel(self, move_id):
+    def cancel(self, move_id, by=None):
         """Returns the answer of either kind: an object, or the problem document."""
         try:
-            return self.a.api.post(f"/v1/moves/{move_id}/cancel")
+            return (by or self.a.api).post(f"/v1/moves/{move_id}/cancel")
         except ApiError as error:
             self.assertEqual((error.status, error.code), (409, "too-late"), error.body)
             return error.body
@@ -51,21 +55,42 @@ class CancelTest(CancelBase):
         self.assert_cancelled(self.cancel(move["id"]), move["id"])
 
     def test_record_says_who_began_and_who_cancelled(self):
-        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        ann, bob = self.a.api_of("ann"), self.a.api_of("bob")
+        move = ann.post("/v1/moves", {"vm": self.guest.name, "to": "b",
+                                      "bandwidth_bytes_per_s": HELD})
         self.world.wait_flowing(self.a, move["id"])
-        self.assertEqual(move["began_by"], "local")
+        self.assertEqual(move["began_by"], "ann")
         self.assertNotIn("cancelled_by", self.a.move_state(move["id"]))
-        self.cancel(move["id"])
+        self.cancel(move["id"], bob)
+        self.cancel(move["id"])     # the first counts
         self.a.kill9()
         self.a.start()
         kept = self.a.move_state(move["id"])
-        self.assertEqual((kept["began_by"], kept["cancelled_by"]), ("local", "local"))
+        self.assertEqual((kept["began_by"], kept["cancelled_by"]), ("ann", "bob"))
         page = self.a.migrctl("move", "show", move["id"]).stdout
-        self.assertRegex(page, r"begun by +local\n *cancelled by +local")
-        self.assertIn({"event": "cancel-requested", "detail": "by local"},
+        self.assertRegex(page, r"begun by +ann\n *cancel asked by +bob")
+        self.assertIn({"event": "cancel-requested", "detail": "by bob"},
                       [{"event": note["event"], "detail": note["detail"]}
                        for note in self.a.api.get(f"/v1/moves/{move['id']}/timeline")["items"]])
         self.assertNotIn("began_by", self.b.move_state(move["id"]))
+
+    def test_record_of_before_names_nobody(self):
+        move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
+        self.world.wait_flowing(self.a, move["id"])
+        self.cancel(move["id"])
+        self.a.stop()
+        with contextlib.closing(sqlite3.connect(self.a.state_dir / "migrd.db")) as db, db:
+            detail = json.loads(db.execute("SELECT detail FROM move").fetchone()[0])
+            self.assertEqual((detail.pop("began_by"), detail.pop("cancelled_by")),
+                             ("local", "local"))
+            db.execute("UPDATE move SET detail = ?", (json.dumps(detail),))
+            store.renew_sums(db)
+        self.a.start()
+        kept = self.a.move_state(move["id"])
+        self.assertEqual(kept["state"], "cancelled")
+        self.assertFalse({"began_by", "cancelled_by"} & set(kept))
+        self.assertNotRegex(self.a.migrctl("move", "show", move["id"]).stdout,
+                            "begun by|cancel asked by")
 
     def test_cancelled_guest_can_move_at_once(self):
         move = self.world.begin_move(self.guest, self.a, self.b, bandwidth_bytes_per_s=HELD)
@@ -101,6 +126,7 @@ class CancelTest(CancelBase):
         answer = cancel.result()
         self.assertEqual((answer["cancelled"], answer["owner"], answer["state"]),
                          (False, "b", "done"))
+        self.assertNotIn("cancelled_by", self.a.move_state(move["id"]))
         self.guest.assert_runs_on(self.b)
         self.a.assert_clean_soon(self.guest.vm(self.b), move["id"])
 

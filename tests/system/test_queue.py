@@ -247,6 +247,18 @@ class QueueTest(QueueBase):
         self.assertIn('migrd_queue_entries{state="waiting"} 0', metrics)
         self.assertIn("migrd_queue_waiting_seconds_count 2", metrics)
 
+    def test_cancel_that_is_too_late_names_nobody(self):
+        self.run_guests(1)
+        guest, = self.guests
+        ann = self.a.api_of("ann")
+        with self.b.held_at("api.peer.go", lambda: self.add(guest)) as begun:
+            entry = begun.result()
+            self.world.wait_state(self.a, self.entry(entry)["move"], "handover")
+            self.assert_api_error(409, "too-late", ann.post, f"/v1/queue/{entry['id']}/cancel")
+            self.assertNotIn("cancelled_by", self.entry(entry))
+        self.assertNotIn("cancelled_by", self.wait(entry, "done"))
+        self.assert_all_on(self.b)
+
     def test_bad_orders_are_refused(self):
         self.run_guests(1)
         for body, words in (({"to": []}, "/to"), ({"to": ""}, "/to"), ({"to": ["B"]}, "/to/0"),

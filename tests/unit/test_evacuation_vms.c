@@ -318,6 +318,7 @@ START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_fail
 	rig_run();
 	ck_assert_str_eq(queue_show(entry).state, "moving");
 	ck_assert(evac->vms[0].was_too_late);
+	ck_assert_ptr_null(queue_show(entry).cancelled_by);
 	rig_peer_says("go", "refused");
 	rig_advance(100);
 	ck_assert_uint_eq(queue_show(entry).attempt_count, 2);
@@ -327,8 +328,44 @@ START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_fail
 	rig_peer_says("drop", "refused");
 	rig_advance(100);
 	ck_assert_str_eq(queue_show(entry).state, "cancelled");
+	ck_assert_str_eq(queue_show(entry).cancelled_by, "evacuation");
 	ck_assert(evac_entries_end(evac, true));
 	ck_assert_str_eq(vm_state(rig_vm()), "running");
+}
+END_TEST
+
+static struct evacuation *run_entry(void)
+{
+	struct evacuation *evac;
+
+	rig_run_vm();
+	evac = add_evacuation("draining", VM_OF("moving", ",\"attempt\":1"));
+	add_entry();
+	evac_vms_look(evac);
+	return evac;
+}
+
+static void on_cancelled(void *data, struct queue_entry *told, const struct err *err)
+{
+	ck_assert_ptr_eq(told, entry);
+	*(enum err_code *)data = err ? err->code : ERR_NONE;
+}
+
+START_TEST(cancel_that_the_disk_refuses_names_nobody)
+{
+	enum err_code code = ERR_NONE;
+
+	(void)run_entry();
+	rig_disk_is_full(true);
+	queue_cancel(entry, "ann", on_cancelled, &code);
+	rig_run();
+	ck_assert_int_ne(code, ERR_NONE);
+	ck_assert_ptr_null(queue_show(entry).cancelled_by);
+	rig_disk_is_full(false);
+	queue_cancel(entry, "bob", on_cancelled, &code);
+	rig_run();
+	ck_assert_int_eq(code, ERR_NONE);
+	ck_assert_str_eq(queue_show(entry).cancelled_by, "bob");
 }
 END_TEST
 
@@ -690,6 +727,7 @@ Suite *suite(void)
 	tcase_add_test(tc, host_that_is_about_to_be_filled_is_not_drained);
 	tcase_add_test(tc, withdrawal_that_is_not_on_disk_is_not_said_to_be);
 	tcase_add_test(tc, entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed);
+	tcase_add_test(tc, cancel_that_the_disk_refuses_names_nobody);
 	tcase_add_test(tc, guest_is_stopped_only_if_who_could_give_way_has_refused_twice);
 	tcase_add_test(tc, none_of_many_that_have_refused_is_asked_again_at_once);
 	tcase_add_test(tc, of_more_hosts_than_are_kept_the_first_to_end_is_asked_again);

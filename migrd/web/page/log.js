@@ -10,11 +10,14 @@ import {kind, moment} from "./words.js";
 const TYPES = ["move", "evacuation", "queue", "hold", "cordon", "hook", "monitor", "shutdown", "autostart", "maintenance", "save", "refresh", "backup"];
 const MOST = 1000;
 
+// A cancel that was asked for may have come to nothing.
+const whoEnded = e => e.state === "cancelled" ? e.cancelled_by : "";
+
 // Who and what, as far as the event says it.
 const WORDS = {
-	move: e => [e.cancelled_by || e.began_by, `${e.vm}: ${e.source} → ${e.destination}`, e.state, e.error?.detail || e.reason],
+	move: e => [whoEnded(e) || e.began_by, `${e.vm}: ${e.source} → ${e.destination}`, e.state, e.error?.detail || e.reason],
 	evacuation: e => [e.aborted_by || e.requests?.map(one => one.requester).join(", "), `evacuation of ${e.host}`, e.paused ? "paused" : e.state, e.reason],
-	queue: e => [e.cancelled_by || e.created_by, `queue: ${e.vm}`, e.state, e.reason],
+	queue: e => [whoEnded(e) || e.created_by, `queue: ${e.vm}`, e.state, e.reason],
 	hold: e => [e.by, `hold ${e.vm ? "of " + e.vm : "of the host"}`, e.change, e.reason],
 	cordon: e => [e.by, "cordon", e.change, e.reason || e.party],
 	hook: e => [e.by, `hook ${e.name}`, e.state, e.reason],

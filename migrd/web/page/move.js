@@ -124,7 +124,7 @@ function answers(move) {
 	add("Policy", move.policy?.name ? `${move.policy.name}: ${move.policy.why || ""}` : "");
 	add("Begun", moment(move.created_at));
 	add("Begun by", move.began_by);
-	add("Cancelled by", move.cancelled_by);
+	add(move.state === "cancelled" ? "Cancelled by" : "Cancel asked for by", move.cancelled_by);
 	add("Ended", moment(move.ended_at));
 	return h("dl", {class: "pairs"}, pairs.map(([name, text]) => h("div", null, h("dt", null, name), h("dd", null, text))));
 }

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from . import jitter, procs, settings
-from .api import Api, ApiError
+from .api import Api, ApiError, client_context
 from .limits import OutOfTime
 
 START_SECONDS = 20
@@ -53,6 +53,15 @@ class Host:
 
     def __str__(self):
         return f"host {self.id}"
+
+    def api_of(self, name, role="operator"):
+        """The API as a person has it: over TLS, with a new certificate for NAME."""
+        pki = self.dir.parent
+        subprocess.run([settings.program("migrctl"), "pki", "user", name, "--role", role,
+                        "--dir", str(pki)], check=True, capture_output=True)
+        context = client_context(self.dir)
+        context.load_cert_chain(pki / f"users/{name}.pem", pki / f"users/{name}.key")
+        return Api.with_certificate("127.0.0.1", self.api_port, context)
 
     def be_older(self, build_dir):
         """Has the programs of an older version, which knows less than this one's configuration and
