@@ -60,6 +60,7 @@ static const struct json_field detail_fields[] = {
 	{ .key = "ending", .type = JSON_ENUM, .names = ending_names, D(ending) },
 	{ .key = "ending_why", .type = JSON_STRING, D(ending_why) },
 	{ .key = "moves", .type = JSON_ENUM, .names = evacuation_moves_names, D(moves) },
+	{ .key = "moves_by", .type = JSON_STRING, D(moves_by) },
 	{ .key = "keep_cordon", .type = JSON_BOOL, D(keep_cordon) },
 	{ .key = "return_until_ms", .type = JSON_INT, D(return_until_ms) },
 	{ .key = "next_number", .type = JSON_UINT, D(next_number) },

@@ -107,9 +107,7 @@ static const char *who_cancels(const struct evacuation *evac)
 {
 	const struct evac_detail *detail = &evac->detail;
 
-	return detail->aborted_by[0]  ? detail->aborted_by
-	       : detail->paused_by[0] ? detail->paused_by
-				      : "evacuation";
+	return detail->moves_by[0] ? detail->moves_by : "evacuation";
 }
 
 /* It is on disk first that it is to end, so that a restart does not take it for somebody else's
@@ -169,12 +167,21 @@ bool evac_is_returning(const struct evacuation *evac)
 	       (machine->is_saving && machine->target == EVAC_STATE_RETURNING);
 }
 
-void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why)
+void evac_set_moves(struct evacuation *evac, int moves, const char *by)
+{
+	struct evac_detail *detail = &evac->detail;
+
+	detail->moves = moves;
+	snprintf(detail->moves_by, sizeof(detail->moves_by), "%s", by);
+}
+
+void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *by,
+		   const char *why)
 {
 	struct evac_detail *detail = &evac->detail;
 
 	detail->ending = ending;
-	detail->moves = moves;
+	evac_set_moves(evac, moves, by);
 	snprintf(detail->ending_why, sizeof(detail->ending_why), "%s", why);
 	evac->now.is_news = true;
 	evac_change(evac);
@@ -253,16 +260,16 @@ void evac_look_at_deadline(struct evacuation *evac)
 	case EVACUATION_LATE_PAUSE:
 		detail->paused = true;
 		detail->paused_by[0] = '\0';
-		detail->moves = EVACUATION_MOVES_FINISH;
+		evac_set_moves(evac, EVACUATION_MOVES_FINISH, "");
 		snprintf(detail->paused_why, sizeof(detail->paused_why), "its deadline has passed");
 		break;
 	case EVACUATION_LATE_ABORT:
-		evac_want_end(evac, EVAC_ENDING_ABORTED, EVACUATION_MOVES_FINISH,
+		evac_want_end(evac, EVAC_ENDING_ABORTED, EVACUATION_MOVES_FINISH, "",
 			      "its deadline has passed");
 		break;
 	case EVACUATION_LATE_LEAVE:
 		detail->keep_cordon = true;
-		evac_want_end(evac, EVAC_ENDING_ENDED, EVACUATION_MOVES_FINISH,
+		evac_want_end(evac, EVAC_ENDING_ENDED, EVACUATION_MOVES_FINISH, "",
 			      "its deadline has passed, and what had not moved by then stays here");
 		break;
 	}

@@ -160,7 +160,7 @@ void evacuation_pause(struct evacuation *evac, const struct evacuation_pause *wi
 		return;
 	}
 	detail->paused = true;
-	detail->moves = wish->moves;
+	evac_set_moves(evac, wish->moves, by);
 	snprintf(detail->paused_by, sizeof(detail->paused_by), "%s", by);
 	snprintf(detail->paused_why, sizeof(detail->paused_why), "%s",
 		 wish->why[0] ? wish->why : "somebody has paused it");
@@ -209,7 +209,8 @@ void evacuation_abort(struct evacuation *evac, const struct evacuation_abort *wi
 	if (wish->back && evac->machine.state != EVAC_STATE_RETURNING)
 		ending = EVAC_ENDING_RETURNING;
 	evac->detail.keep_cordon = wish->keep_cordon && ending != EVAC_ENDING_RETURNING;
-	evac_want_end(evac, ending, wish->moves, wish->why[0] ? wish->why : "aborted on request");
+	evac_want_end(evac, ending, wish->moves, by,
+		      wish->why[0] ? wish->why : "aborted on request");
 	evac_answer_when_saved(evac, done, data);
 }
 
@@ -234,7 +235,7 @@ void evacuation_return(struct evacuation *evac, const struct evacuation_return *
 	evac_change(evac);
 	if (!is_back || evac->machine.state == EVAC_STATE_DRAINED)
 		evac_want_end(evac, is_back ? EVAC_ENDING_RETURNING : EVAC_ENDING_ENDED,
-			      EVACUATION_MOVES_FINISH,
+			      EVACUATION_MOVES_FINISH, "",
 			      wish->why[0] ? wish->why : "returned on request");
 	evac_answer_when_saved(evac, done, data);
 }

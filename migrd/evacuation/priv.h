@@ -150,7 +150,8 @@ struct evac_detail {
 	bool is_late; /* the deadline has come, and what it says was done */
 	int ending;   /* enum evac_ending */
 	char ending_why[QUEUE_REASON_SIZE];
-	int moves; /* enum evacuation_moves, of a pause or an ending */
+	int moves;                   /* enum evacuation_moves, of the last pause or ending */
+	char moves_by[ID_NAME_SIZE]; /* whose wish MOVES is; "": its own; a resume keeps both */
 	bool keep_cordon;
 	int64_t return_until_ms; /* what is not back by then stays where it is; 0: no limit */
 	uint64_t next_number;
@@ -502,7 +503,12 @@ void evac_step_drained(struct machine *machine);
 bool evac_entries_end(struct evacuation *evac, bool cancel);
 /* Tells those that are to end, once that is on disk. */
 void evac_entries_cancel(struct evacuation *evac);
-void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *why);
+/* What becomes of its entries under way (enum evacuation_moves), and whose wish that is, by whose
+ * name they are cancelled; "": its own. */
+void evac_set_moves(struct evacuation *evac, int moves, const char *by);
+/* MOVES and BY as of evac_set_moves(). */
+void evac_want_end(struct evacuation *evac, enum evac_ending ending, int moves, const char *by,
+		   const char *why);
 bool evac_is_just_ending(const struct evacuation *evac); /* its end is being written */
 bool evac_is_returning(const struct evacuation *evac);   /* or that state is being written */
 /* An ending is wanted, and nothing is under way any more. */

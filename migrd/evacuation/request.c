@@ -64,10 +64,10 @@ static void follow(struct evacuation *evac, const struct evac_asker *last, const
 		evac_want_end(evac,
 			      evac->machine.state == EVAC_STATE_DRAINED ? EVAC_ENDING_ENDED
 									: EVAC_ENDING_ABORTED,
-			      EVACUATION_MOVES_FINISH, why);
+			      EVACUATION_MOVES_FINISH, "", why);
 		break;
 	case EVACUATION_WITHDRAWN_RETURN:
-		evac_want_end(evac, EVAC_ENDING_RETURNING, EVACUATION_MOVES_FINISH, why);
+		evac_want_end(evac, EVAC_ENDING_RETURNING, EVACUATION_MOVES_FINISH, "", why);
 		break;
 	case EVACUATION_WITHDRAWN_KEEP:
 		break;

@@ -41,7 +41,7 @@ static bool is_lost(struct evacuation *evac)
 {
 	if (evac->request || evac->detail.ending != EVAC_ENDING_NONE)
 		return false;
-	evac_want_end(evac, EVAC_ENDING_ENDED, EVACUATION_MOVES_FINISH,
+	evac_want_end(evac, EVAC_ENDING_ENDED, EVACUATION_MOVES_FINISH, "",
 		      "its record cannot be understood");
 	return true;
 }

@@ -36,8 +36,9 @@ class EvacuationBase(SystemTest):
         evac = evac if isinstance(evac, str) else evac["id"]
         return (host or self.a).api.get(f"/v1/evacuations/{evac}")
 
-    def ask(self, evac, what, host=None, **wish):
-        return (host or self.a).api.post(f"/v1/evacuations/{evac['id']}/{what}", wish)
+    def ask(self, evac, what, host=None, by=None, **wish):
+        api = by or (host or self.a).api
+        return api.post(f"/v1/evacuations/{evac['id']}/{what}", wish)
 
     def wait(self, evac, state, timeout=60, host=None):
         def is_there():
@@ -192,7 +193,9 @@ class EvacuationTest(EvacuationBase):
 
     def test_people_steer_it(self):
         self.run_guests(2)
-        evac = self.begin(approval=True, requester="kernel", why="update", move=HELD)
+        ann, bob, cyd, dan = (self.a.api_of(name) for name in ("ann", "bob", "cyd", "dan"))
+        evac = ann.post("/v1/evacuations", {"approval": True, "requester": "kernel",
+                                            "why": "update", "move": HELD})
         self.wait(evac, "waiting")
         self.assertTrue(self.condition(self.now(), "MaintenancePlanned"))
         self.ask(evac, "resume")    # nothing is paused, and nothing is changed
@@ -206,11 +209,11 @@ class EvacuationTest(EvacuationBase):
         self.assertIsNone(self.now()["blocked_by"])
 
         # A pause that cancels the moves, and a resume that makes others.
-        self.ask(evac, "pause", moves="cancel", why="lunch")
+        self.ask(evac, "pause", by=bob, moves="cancel", why="lunch")
         for guest in self.guests:
             self.wait_vm(evac, guest.name, "waiting")
         self.assertIn("lunch", self.now()["reason"])
-        self.assertEqual(self.now()["paused_by"], "local")
+        self.assertEqual(self.now()["paused_by"], "bob")
         self.a.kill9()
         self.a.start()
         self.assertTrue(self.wait(evac, "draining")["paused"])
@@ -222,16 +225,19 @@ class EvacuationTest(EvacuationBase):
         self.assert_api_error(404, "not-found", self.ask, evac, "withdraw", requester="nobody")
         self.ask(evac, "withdraw", requester="kernel")
         self.assertEqual(self.now(evac)["state"], "draining")
-        self.ask(evac, "abort", moves="cancel", why="another day")
+        # The second abort says otherwise of the moves: they are cancelled by who wanted that.
+        self.ask(evac, "abort", by=cyd, why="no time")
+        self.ask(evac, "abort", by=dan, moves="cancel", why="another day")
         aborted = self.wait(evac, "aborted")
         self.assertEqual((aborted["error"]["code"], aborted["error"]["detail"]),
                          ("cancelled", "another day"))
-        self.assertEqual((aborted["began_by"], aborted["aborted_by"]), ("local", "local"))
+        self.assertEqual((aborted["began_by"], aborted["aborted_by"]), ("ann", "cyd"))
         self.assertNotIn("paused_by", aborted)
-        for move in self.a.moves():
-            self.assertEqual((move["began_by"], move["cancelled_by"]), ("local", "local"))
-        for entry in self.a.api.items("/v1/queue"):
-            self.assertEqual((entry["created_by"], entry["cancelled_by"]), ("local", "local"))
+        people = [("ann", "bob")] * 2 + [("ann", "dan")] * 2
+        self.assertEqual(sorted((move["began_by"], move["cancelled_by"])
+                                for move in self.a.moves()), people)
+        self.assertEqual(sorted((entry["created_by"], entry["cancelled_by"])
+                                for entry in self.a.api.items("/v1/queue")), people)
         self.assertEqual(set(self.assert_all_run().values()), {self.a})
         self.a.api.post("/v1/vms", {**STILL, "name": "new"})
         self.assert_api_error(409, "too-late", self.ask, evac, "resume")

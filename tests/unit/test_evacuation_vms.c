@@ -334,6 +334,19 @@ START_TEST(entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_fail
 }
 END_TEST
 
+static void on_order(void *data, struct evacuation *evac, const struct err *err)
+{
+	(void)data;
+	ck_assert_msg(evac && !err, "%s", err ? err->msg : "no evacuation");
+}
+
+static void abort_by(struct evacuation *evac, const char *by, enum evacuation_moves moves)
+{
+	const struct evacuation_abort wish = { .moves = moves };
+
+	evacuation_abort(evac, &wish, by, on_order, NULL);
+}
+
 static struct evacuation *run_entry(void)
 {
 	struct evacuation *evac;
@@ -343,6 +356,15 @@ static struct evacuation *run_entry(void)
 	add_entry();
 	evac_vms_look(evac);
 	return evac;
+}
+
+static void end_entry(struct evacuation *evac)
+{
+	ck_assert(!evac_entries_end(evac, true));
+	record_write(&evac->machine);
+	rig_run();
+	evac_entries_cancel(evac);
+	rig_run();
 }
 
 static void on_cancelled(void *data, struct queue_entry *told, const struct err *err)
@@ -366,6 +388,32 @@ START_TEST(cancel_that_the_disk_refuses_names_nobody)
 	rig_run();
 	ck_assert_int_eq(code, ERR_NONE);
 	ck_assert_str_eq(queue_show(entry).cancelled_by, "bob");
+}
+END_TEST
+
+START_TEST(entry_is_cancelled_by_who_wanted_that_and_not_by_who_aborted_first)
+{
+	struct evacuation *evac = run_entry();
+
+	abort_by(evac, "ann", EVACUATION_MOVES_FINISH);
+	abort_by(evac, "bob", EVACUATION_MOVES_CANCEL);
+	end_entry(evac);
+	ck_assert_str_eq(queue_show(entry).cancelled_by, "bob");
+	ck_assert_str_eq(evac->detail.aborted_by, "ann");
+}
+END_TEST
+
+START_TEST(entry_of_a_pause_is_cancelled_by_who_paused_although_that_is_over)
+{
+	const struct evacuation_pause wish = { .moves = EVACUATION_MOVES_CANCEL };
+	struct evacuation *evac = run_entry();
+
+	evacuation_pause(evac, &wish, "ann", on_order, NULL);
+	ck_assert(!evac_entries_end(evac, true));
+	evacuation_resume(evac, on_order, NULL);
+	end_entry(evac);
+	ck_assert_str_eq(queue_show(entry).cancelled_by, "ann");
+	ck_assert_str_eq(evac->detail.paused_by, "");
 }
 END_TEST
 
@@ -728,6 +776,8 @@ Suite *suite(void)
 	tcase_add_test(tc, withdrawal_that_is_not_on_disk_is_not_said_to_be);
 	tcase_add_test(tc, entry_whose_cancel_came_too_late_is_told_again_when_its_move_has_failed);
 	tcase_add_test(tc, cancel_that_the_disk_refuses_names_nobody);
+	tcase_add_test(tc, entry_is_cancelled_by_who_wanted_that_and_not_by_who_aborted_first);
+	tcase_add_test(tc, entry_of_a_pause_is_cancelled_by_who_paused_although_that_is_over);
 	tcase_add_test(tc, guest_is_stopped_only_if_who_could_give_way_has_refused_twice);
 	tcase_add_test(tc, none_of_many_that_have_refused_is_asked_again_at_once);
 	tcase_add_test(tc, of_more_hosts_than_are_kept_the_first_to_end_is_asked_again);
