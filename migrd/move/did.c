@@ -208,7 +208,12 @@ void move_say_finish(const struct move *move, bool force, struct move_finishing 
 	ret->stop_ms = left.ms;
 	say_rest(move, ret, rest, sizeof(rest));
 	if (move->facts.forced || move->facts.finish_forced)
-		say(ret->did, "the guest is being stopped already until all is sent: %s", rest);
+		say(ret->did, "%s: %s",
+		    left.ms > CONVERGE_LIMIT_MAX_MS
+			    ? "QEMU is told already that it stops the guest when the rest takes "
+			      "2000 s at most, and until then it runs on"
+			    : "the guest is being stopped already until all is sent",
+		    rest);
 	else if (force)
 		say_force(move, left.ms, rest, ret->did);
 	else

@@ -535,6 +535,8 @@ START_TEST(finish_by_force_says_that_a_stop_of_half_an_hour_is_not_begun)
 	ck_assert_uint_gt(finishing.stop_ms, CONVERGE_LIMIT_MAX_MS);
 	assert_did(" stops the guest when the rest takes 2000 s at most, ");
 	assert_noted("until then it runs on; now the rest would take about ");
+	ck_assert_int_eq(finish(true), ERR_NONE);
+	assert_did(" when the rest takes 2000 s at most, and until then it runs on: ");
 }
 END_TEST
 
