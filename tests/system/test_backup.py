@@ -200,7 +200,7 @@ class BackupTest(BackupCase):
         self.start(Disk("one", format="qcow2", area=2, rate=8, data=8))
         away = self.place.parent / "away"
         for makes_another in (False, True):
-            job = self.begin(bandwidth_bytes_per_s=2 * MIB)
+            job = self.begin(bandwidth_bytes_per_s=SLOW)
             self.wait_copying(job)
             self.place.rename(away)
             if makes_another:
