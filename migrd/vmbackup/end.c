@@ -360,8 +360,8 @@ static void on_dropped(struct vmbackup *backup, const struct vmbackup_task *task
 	(void)task;
 	if (err && err->code != ERR_NOT_FOUND)
 		say_left(backup, err->msg);
-	else if (err && has_images(backup))
-		say_gone(backup);
+	else if (err && has_images(backup) && !backup->machine.is_resumed)
+		say_gone(backup); /* after a restart it may be that it was removed before */
 	backup->facts.is_over = true;
 	machine_step(&backup->machine);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Backups of guests' disks: of one moment, whole or not there, and what follows them."""
+import contextlib
 import json
 import os
 import pathlib
@@ -215,6 +216,20 @@ class BackupTest(BackupCase):
             self.assertEqual(self.names(), [hidden])
             shutil.rmtree(self.place / hidden)
             self.assert_nothing_left()
+
+    def test_crash_after_the_removal_tells_of_nothing_that_is_left(self):
+        self.start(Disk("one", format="qcow2", area=2, rate=8, data=8))
+        # A worker makes the images, and then removes them.
+        self.a.restart_with_fault("vmbackup.worked:crash:after=2")
+        job = self.begin(bandwidth_bytes_per_s=SLOW)
+        self.wait_copying(job)
+        with contextlib.suppress(OSError):      # the crash may be faster than the answer
+            self.a.api.post(f"/v1/backups/{job}/cancel")
+        self.eventually("the crash", lambda: not self.a.is_up())
+        self.assertEqual(os.listdir(self.place), [])
+        self.a.start()
+        self.assertEqual(self.wait_end(job, "cancelled")["error"]["detail"], "cancelled on request")
+        self.assert_nothing_left()
 
     # QEMU copies on while its coordinator is away; what is cancelled or fails leaves nothing.
     def test_restart_cancel_and_stop_in_the_middle(self):
