@@ -144,54 +144,77 @@ static struct json_object *node(const struct chain *chain, size_t at, const char
 	return obj;
 }
 
+/* Of an image that is made: borrowed. */
+struct image_names {
+	const char *format, *dir;
+	const char *made; /* while it is made */
+	const char *path;
+};
+
 static bool run(const char *const *argv, struct err *err)
 {
 	return proc_run_blocking(&(struct proc_args){ .argv = argv }, CONVERT_MAX_MS, err);
 }
 
-/* Of root it goes to the owner of the directory DIR, in which who runs the guests keeps images. The
- * owner may have put another file into its place, but no second name of it. */
+/* Of root it goes to the owner of the directory DIR, in which who runs the guests keeps images. */
 static bool give_away(int fd, const char *dir, struct err *err)
 {
-	struct stat file, above;
+	struct stat above;
 
 	if (geteuid() != 0)
 		return true;
-	if (fstat(fd, &file) != 0 || stat(dir, &above) != 0)
+	if (stat(dir, &above) != 0)
 		return err_errno(err, "cannot look at '%s'", dir);
-	if (!S_ISREG(file.st_mode) || file.st_uid != 0 || file.st_nlink != 1)
-		return err_set(err, ERR_CONFLICT, "another program has changed the image in '%s'",
-			       dir);
 	return fchown(fd, above.st_uid, above.st_gid) == 0 ||
 	       err_errno(err, "cannot give the image to the owner of '%s'", dir);
 }
 
-static bool finish_file(const char *path, const char *dir, struct err *err)
+/* The file that was made has still the name MADE, and no other. */
+static bool check_name(int fd, const char *made, struct err *err)
 {
-	CLEANUP(closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat file, named;
 
-	if (fd < 0)
-		return err_errno(err, "cannot open '%s'", path);
-	return give_away(fd, dir, err) &&
-	       (fsync(fd) == 0 || err_errno(err, "cannot sync '%s'", path));
+	if (fstat(fd, &file) != 0)
+		return err_errno(err, "cannot look at the image");
+	return (lstat(made, &named) == 0 && named.st_dev == file.st_dev &&
+		named.st_ino == file.st_ino && file.st_nlink == 1) ||
+	       err_set(err, ERR_CONFLICT, "another program has changed the image '%s'", made);
 }
 
-/* Made under another name, and compared, before it gets its own, which must be free. */
-static bool make_image(const char *source, const char *format, const char *dir, const char *made,
-		       const char *path, struct err *err)
+/* Made under another name, and compared, before it gets its own, which must be free.  The owner of
+ * the directory can put any file in the place of MADE: what is opened, and gets the name, is the
+ * file FD itself. */
+static bool fill_image(int fd, const char *source, const struct image_names *names, struct err *err)
 {
-	const char *const convert[] = { "qemu-img", "convert", "-q", "-O",
-					format,     source,    made, NULL };
-	const char *const compare[] = { "qemu-img", "compare", "-q", "-F",
-					format,     source,    made, NULL };
+	CLEANUP(free_charp) char *file = xasprintf("/proc/%d/fd/%d", (int)getpid(), fd);
+	const char *const convert[] = { "qemu-img",    "convert", "-q", "-O",
+					names->format, source,    file, NULL };
+	const char *const compare[] = { "qemu-img",    "compare", "-q", "-F",
+					names->format, source,    file, NULL };
 
 	if (!run(convert, err) || !run(compare, err))
-		return err_wrap(err, "'%s' cannot be made", path);
-	if (!finish_file(made, dir, err))
+		return err_wrap(err, "'%s' cannot be made", names->path);
+	if (!check_name(fd, names->made, err) || !give_away(fd, names->dir, err))
 		return false;
-	if (link(made, path) != 0)
-		return err_errno(err, "cannot give the image the name '%s'", path);
+	if (fsync(fd) != 0)
+		return err_errno(err, "cannot sync '%s'", names->made);
+	if (linkat(AT_FDCWD, file, AT_FDCWD, names->path, AT_SYMLINK_FOLLOW) != 0)
+		return err_errno(err, "cannot give the image the name '%s'", names->path);
 	return true;
+}
+
+static bool make_image(const char *source, const struct image_names *names, struct err *err)
+{
+	CLEANUP(closep) int fd = -1;
+	bool ok;
+
+	unlink(names->made); /* of a restore that was broken off */
+	fd = open(names->made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, "cannot make '%s'", names->made);
+	ok = fill_image(fd, source, names, err);
+	unlink(names->made);
+	return ok;
 }
 
 static bool restore_disk(const struct chain *chain, const struct vmbackup_disk *disk,
@@ -210,9 +233,11 @@ static bool restore_disk(const struct chain *chain, const struct vmbackup_disk *
 		return false;
 	if (access(path, F_OK) == 0)
 		return err_set(err, ERR_EXISTS, "'%s' is there already: move it away", path);
-	ok = make_image(source, format, values->to, made, path, err);
-	unlink(made);
-	ok = ok && file_sync_parent(path, err);
+	ok = make_image(source,
+			&(struct image_names){
+				.format = format, .dir = values->to, .made = made, .path = path },
+			err) &&
+	     file_sync_parent(path, err);
 	if (ok)
 		printf("%s: %s, %" PRIu64 " bytes\n", disk->id, path, disk->virtual_bytes);
 	return ok;

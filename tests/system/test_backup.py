@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+from unittest import mock
 
 from lib.api import ApiError
 from lib.disks import Disk, MIB, assert_same_image, qemu_img
@@ -195,6 +196,33 @@ class BackupTest(BackupCase):
                          ["one.qcow2", "one.raw", "raw.qcow2", "two.qcow2"])
         self.assertEqual({(stat.S_IMODE(image.stat().st_mode), image.stat().st_uid) for image in images.iterdir()},
                          {(0o600, owner)})
+        self.check_restore_into_a_directory_of_another(restore, images)
+
+    def check_restore_into_a_directory_of_another(self, restore, images):
+        """Its owner puts another file into the place of the image before that is filled, or when it was compared."""
+        programs, other = self.world.dir / "programs", self.world.dir / "other"
+        programs.mkdir()
+        wrapper = programs / "qemu-img"
+        for moment in ("after compare", "before convert"):
+            other.write_bytes(b"of nobody else")
+            (images / "raw.qcow2").unlink(missing_ok=True)
+            wrapper.write_text(f"""#!/bin/sh
+swap() {{ [ "$1" != "{moment}" ] || mv -f '{other}' '{images}'/.raw.migrd-*; }}
+swap "before $1"
+{shutil.which("qemu-img")} "$@"
+code=$?
+swap "after $1"
+exit $code
+""", encoding="utf-8")
+            wrapper.chmod(0o755)
+            before = sorted(os.listdir(images))
+            with open(other, "rb") as still, \
+                    mock.patch.dict(os.environ, PATH=f"{programs}:{os.environ['PATH']}"):
+                self.assertIn("another program has changed the image",
+                              restore("--disks", "raw", check=False).stderr)
+                self.assertEqual((os.fstat(still.fileno()).st_uid, still.read()),
+                                 (os.geteuid(), b"of nobody else"))
+            self.assertEqual(sorted(os.listdir(images)), before)
 
     def test_target_that_goes_away_and_comes_back_is_told_of(self):
         """Moved away, or an empty mount point: what was begun cannot be found, and comes back with it."""
