@@ -49,13 +49,13 @@ static const struct cli_option edit_options[] = {
 	  .type = CLI_TEXT,
 	  VALUE(remove),
 	  .arg = "DEVICE[,DEVICE...]",
-	  .help = "disks and network interfaces that go; their images stay" },
+	  .help = "disks, network interfaces and CD drives that go; their images stay" },
 	{ .name = "file",
 	  .type = CLI_TEXT,
 	  VALUE(file),
 	  .arg = "FILE",
-	  .help = "more changes, as JSON ('-': standard input): disks, nics, and all of the "
-		  "above" },
+	  .help = "more changes, as JSON ('-': standard input): disks, nics, cdroms, and all "
+		  "of the above" },
 	{ .name = "when",
 	  .type = CLI_CHOICE,
 	  VALUE(when),
@@ -187,15 +187,16 @@ const struct cli_command cmd_vm_edit = {
 	.max_args = 1,
 	.options = edit_options,
 	.values_size = sizeof(struct edit_values),
-	.summary = "change its memory, vCPUs, CPU model, boot order, disks or NICs",
+	.summary = "change its memory, vCPUs, CPU model, boot order, disks, NICs or CD drives",
 	.details =
 		"Without options but --when: in the editor of VISUAL or EDITOR, on its "
 		"definition.\n"
 		"Of a stopped guest now; of one that runs when it is started next, unless\n"
 		"--when says another.  What waits is in `next' of its definition, and goes with\n"
-		"it when it is moved; the value that it has now takes that back.  A disk or NIC "
-		"of\n"
-		"the file takes the place of the one with its id, or is added.  `vm attach' and\n"
-		"`vm detach' do that while the guest runs.\n",
+		"it when it is moved; the value that it has now takes that back.  A disk, NIC "
+		"or\n"
+		"CD drive of the file takes the place of the one with its id, or is added.\n"
+		"`vm attach' and `vm detach' do that with disks and NICs while the guest runs,\n"
+		"`vm insert' and `vm eject' change what is in a drive.\n",
 	.run = run_edit,
 };

@@ -153,6 +153,7 @@ static const struct {
 	{ "cpu_model", value, NULL },
 	{ "disks", devices, NULL },
 	{ "nics", devices, NULL },
+	{ "cdroms", devices, NULL },
 	{ "labels", merge, NULL },
 	{ "placement", merge, NULL },
 	{ "policy", text, NULL },
@@ -160,7 +161,9 @@ static const struct {
 	{ "autostart_order", number, NULL },
 	{ "name", NULL, "`migrctl vm rename' does that" },
 	{ "next", NULL, "change the member itself: it takes the place of what waits" },
-	{ "cdroms", NULL, "`migrctl vm insert' and `eject' change what is in a drive" },
+	{ "firmware", NULL,
+	  "the variables in its image would be lost or not fit; to have another, delete the VM's "
+	  "record (its images stay) and create it anew, with an image of variables that fits" },
 	{ "memory_devices", NULL, "`migrctl vm attach' and `detach' do that" },
 	{ "vcpu_devices", NULL, "`migrctl vm attach' and `detach' do that" },
 	{ "devices", NULL, "`migrctl vm attach' and `detach' do that" },

@@ -346,7 +346,7 @@ static const struct json_field any_device_fields[] = {
 	{ 0 },
 };
 
-static const struct json_field cdrom_fields[] = {
+const struct json_field vm_def_cdrom_fields[] = {
 	ID_FIELD(struct vm_def_cdrom),
 	{ .key = "bus",
 	  .type = JSON_ENUM,
@@ -597,7 +597,7 @@ const struct json_field vm_def_fields[] = {
 	{ .key = "cdroms",
 	  .type = JSON_ARRAY,
 	  JSON_MEMBERS(struct vm_def, cdroms, cdrom_count),
-	  .fields = cdrom_fields,
+	  .fields = vm_def_cdrom_fields,
 	  .help = "CD drives, empty or with a medium, which can be changed while the VM runs." },
 	{ .key = "vsocks",
 	  .type = JSON_ARRAY,

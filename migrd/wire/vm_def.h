@@ -301,8 +301,12 @@ struct vm_edit {
 	} nics;
 	struct {
 		size_t count;
-		char ids[VM_DEF_DISK_MAX + VM_DEF_NIC_MAX][VM_DEF_ID_SIZE];
-	} remove; /* disks and network interfaces */
+		struct vm_def_cdrom list[VM_DEF_CDROM_MAX];
+	} cdroms;
+	struct {
+		size_t count;
+		char ids[VM_DEF_DISK_MAX + VM_DEF_NIC_MAX + VM_DEF_CDROM_MAX][VM_DEF_ID_SIZE];
+	} remove; /* disks, network interfaces and CD drives */
 };
 
 struct vm_def {
@@ -398,7 +402,8 @@ const struct vm_def_disk *vm_def_local_image(const struct vm_def *def, size_t nu
 extern const struct json_field vm_def_fields[];
 /* Members that no guest sees; ended by NULL. */
 extern const char *const vm_def_about_keys[];
-extern const struct json_field vm_def_disk_fields[], vm_def_nic_fields[]; /* of an element */
+/* Of an element. */
+extern const struct json_field vm_def_disk_fields[], vm_def_nic_fields[], vm_def_cdrom_fields[];
 
 /* Sets all of *RET (defaults included), and checks each member and members against each
  * other.  False: *RET must not be used. */

@@ -44,12 +44,19 @@ const struct json_field vm_edit_fields[] = {
 	  JSON_MEMBERS(struct vm_edit, nics.list, nics.count),
 	  .fields = vm_def_nic_fields,
 	  .help = "The same of network interfaces, which keep pci_address and mac." },
+	{ .key = "cdroms",
+	  .type = JSON_ARRAY,
+	  JSON_MEMBERS(struct vm_edit, cdroms.list, cdroms.count),
+	  .fields = vm_def_cdrom_fields,
+	  .help = "The same of CD drives, which keep boot_index, and unit, pci_address and "
+		  "device_id on the same bus. A drive that waits for the next start keeps the "
+		  "medium that is in it then." },
 	{ .key = "remove",
 	  .type = JSON_STRINGS,
 	  JSON_MEMBERS(struct vm_edit, remove.ids, remove.count),
 	  .check = vm_def_check_id,
 	  .pattern = "^[A-Za-z][A-Za-z0-9._-]{0,23}$",
-	  .help = "Ids of disks and network interfaces that are removed; their images stay." },
+	  .help = "Ids of disks, network interfaces and CD drives that are removed; images stay." },
 	{ 0 },
 };
 
@@ -141,6 +148,11 @@ static struct elements nics_of(struct vm_edit *edit)
 	return ELEMENTS(edit->nics.list, edit->nics.count);
 }
 
+static struct elements cdroms_of(struct vm_edit *edit)
+{
+	return ELEMENTS(edit->cdroms.list, edit->cdroms.count);
+}
+
 static struct elements removed_of(struct vm_edit *edit)
 {
 	return ELEMENTS(edit->remove.ids, edit->remove.count);
@@ -154,6 +166,11 @@ static struct elements def_disks_of(struct vm_def *def)
 static struct elements def_nics_of(struct vm_def *def)
 {
 	return ELEMENTS(def->nics, def->nic_count);
+}
+
+static struct elements def_cdroms_of(struct vm_def *def)
+{
+	return ELEMENTS(def->cdroms, def->cdrom_count);
 }
 
 /* ---- members ------------------------------------------------------------- */
@@ -182,6 +199,10 @@ static const struct {
 	MEMBER(boot_order, NULL, "the firmware gets the order when QEMU starts"),
 	MEMBER(disks, disks_of, "disks are edited when QEMU starts; " A_DEVICE_NOW),
 	MEMBER(nics, nics_of, "network interfaces are edited when QEMU starts; " A_DEVICE_NOW),
+	MEMBER(cdroms, cdroms_of,
+	       "QEMU gives a guest its CD drives when it starts; what is in one changes now by "
+	       "PUT or DELETE /v1/vms/{name}/devices/{id}/medium (`migrctl vm insert', `vm "
+	       "eject')"),
 	MEMBER(remove, removed_of, "devices are edited when QEMU starts; " A_DEVICE_NOW),
 };
 
@@ -303,97 +324,209 @@ static bool has_same_order(const struct vm_edit *edit, const struct vm_def *def)
 	return is_same;
 }
 
-/* ---- disks and network interfaces ------------------------------------------ */
+/* ---- disks, network interfaces and CD drives ---------------------------------- */
 
-/* What DISK does not say it has from the one whose place it takes. */
-static struct vm_def_disk whole_disk(const struct vm_def_disk *disk, struct vm_def *def)
+union device {
+	struct vm_def_disk disk;
+	struct vm_def_nic nic;
+	struct vm_def_cdrom cdrom;
+};
+
+/* What DEVICE does not say it has from the one whose place it takes. */
+typedef void complete_fn(union device *device, const union device *former);
+
+static void complete_disk(union device *device, const union device *former)
 {
-	const struct elements all = def_disks_of(def);
-	const struct vm_def_disk *former = (const void *)find(&all, disk->id);
-	struct vm_def_disk ret = *disk;
+	struct vm_def_disk *disk = &device->disk;
 
-	if (former && !ret.pci_address[0])
-		memcpy(ret.pci_address, former->pci_address, sizeof(ret.pci_address));
-	if (former && !ret.has_boot_index) {
-		ret.has_boot_index = former->has_boot_index;
-		ret.boot_index = former->boot_index;
+	if (!disk->pci_address[0])
+		memcpy(disk->pci_address, former->disk.pci_address, sizeof(disk->pci_address));
+	if (!disk->has_boot_index) {
+		disk->has_boot_index = former->disk.has_boot_index;
+		disk->boot_index = former->disk.boot_index;
+	}
+}
+
+static void complete_nic(union device *device, const union device *former)
+{
+	struct vm_def_nic *nic = &device->nic;
+
+	if (!nic->pci_address[0])
+		memcpy(nic->pci_address, former->nic.pci_address, sizeof(nic->pci_address));
+	if (!nic->mac[0])
+		memcpy(nic->mac, former->nic.mac, sizeof(nic->mac));
+}
+
+/* A place on one bus is none on another. */
+static void complete_cdrom(union device *device, const union device *former)
+{
+	struct vm_def_cdrom *cdrom = &device->cdrom;
+
+	if (!cdrom->has_boot_index) {
+		cdrom->has_boot_index = former->cdrom.has_boot_index;
+		cdrom->boot_index = former->cdrom.boot_index;
+	}
+	if (cdrom->bus != former->cdrom.bus)
+		return;
+	if (!cdrom->has_unit) {
+		cdrom->has_unit = former->cdrom.has_unit;
+		cdrom->unit = former->cdrom.unit;
+	}
+	if (!cdrom->pci_address[0])
+		memcpy(cdrom->pci_address, former->cdrom.pci_address, sizeof(cdrom->pci_address));
+	if (!cdrom->device_id[0])
+		memcpy(cdrom->device_id, former->cdrom.device_id, sizeof(cdrom->device_id));
+}
+
+static const struct {
+	const char *name;
+	elements_fn *asked;
+	struct elements (*present)(struct vm_def *def);
+	const struct json_field *fields;
+	complete_fn *complete;
+} lists[] = {
+	{ "disks", disks_of, def_disks_of, vm_def_disk_fields, complete_disk },
+	{ "nics", nics_of, def_nics_of, vm_def_nic_fields, complete_nic },
+	{ "cdroms", cdroms_of, def_cdroms_of, vm_def_cdrom_fields, complete_cdrom },
+};
+
+static const char *find_asked(const struct vm_edit *edit, const char *id)
+{
+	const char *found = NULL;
+
+	for (size_t k = 0; k < ARRAY_LEN(lists) && !found; k++) {
+		const struct elements asked = lists[k].asked(unconst(edit));
+
+		found = find(&asked, id);
+	}
+	return found;
+}
+
+static const char *find_present(struct vm_def *def, const char *id)
+{
+	const char *found = NULL;
+
+	for (size_t k = 0; k < ARRAY_LEN(lists) && !found; k++) {
+		const struct elements present = lists[k].present(def);
+
+		found = find(&present, id);
+	}
+	return found;
+}
+
+/* What ELEMENT of the list K would be in DEF; RET_FORMER: whose place it takes, or NULL. */
+static union device whole(size_t k, const char *element, struct vm_def *def,
+			  const char **ret_former)
+{
+	const struct elements present = lists[k].present(def);
+	union device ret, former;
+
+	memset(&ret, 0, sizeof(ret));
+	memset(&former, 0, sizeof(former));
+	memcpy(&ret, element, present.size);
+	*ret_former = find(&present, element);
+	if (*ret_former) {
+		memcpy(&former, *ret_former, present.size);
+		lists[k].complete(&ret, &former);
 	}
 	return ret;
 }
 
-static struct vm_def_nic whole_nic(const struct vm_def_nic *nic, struct vm_def *def)
+static void put_list(size_t k, const struct vm_edit *edit, struct vm_def *def,
+		     struct faults *faults)
 {
-	const struct elements all = def_nics_of(def);
-	const struct vm_def_nic *former = (const void *)find(&all, nic->id);
-	struct vm_def_nic ret = *nic;
+	const struct elements asked = lists[k].asked(unconst(edit)), all = lists[k].present(def);
 
-	if (former && !ret.pci_address[0])
-		memcpy(ret.pci_address, former->pci_address, sizeof(ret.pci_address));
-	if (former && !ret.mac[0])
-		memcpy(ret.mac, former->mac, sizeof(ret.mac));
-	return ret;
-}
+	for (size_t i = 0; i < *asked.count; i++) {
+		const char *former;
+		union device device = whole(k, at(&asked, i), def, &former);
+		char pointer[64];
 
-static void too_many(struct faults *faults, const char *list, const struct elements *all)
-{
-	char pointer[64];
-
-	snprintf(pointer, sizeof(pointer), "/%s", list);
-	faults_add(faults, pointer, "there would be more than %zu", all->max);
+		if (put_element(&all, (const char *)&device))
+			continue;
+		snprintf(pointer, sizeof(pointer), "/%s", lists[k].name);
+		faults_add(faults, pointer, "there would be more than %zu", all.max);
+	}
 }
 
 static void put_devices(const struct vm_edit *edit, struct vm_def *def, struct faults *faults)
 {
-	const struct elements disks = def_disks_of(def), nics = def_nics_of(def);
-
 	for (size_t i = 0; i < edit->remove.count; i++) {
-		const char *id = edit->remove.ids[i];
+		for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+			const struct elements all = lists[k].present(def);
 
-		(void)(take_out(&disks, id) || take_out(&nics, id));
+			(void)take_out(&all, edit->remove.ids[i]);
+		}
 	}
-	for (size_t i = 0; i < edit->disks.count; i++) {
-		struct vm_def_disk disk = whole_disk(&edit->disks.list[i], def);
-
-		if (!put_element(&disks, (const char *)&disk))
-			too_many(faults, "disks", &disks);
-	}
-	for (size_t i = 0; i < edit->nics.count; i++) {
-		struct vm_def_nic nic = whole_nic(&edit->nics.list[i], def);
-
-		if (!put_element(&nics, (const char *)&nic))
-			too_many(faults, "nics", &nics);
-	}
+	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+		put_list(k, edit, def, faults);
 }
 
 /* In the order of the request, so that faults point into it. */
 static void check_ids(const struct vm_edit *edit, struct vm_def *def, struct faults *faults)
 {
-	const struct elements disks = def_disks_of(def), nics = def_nics_of(def);
-	const struct elements more_disks = disks_of(unconst(edit)),
-			      more_nics = nics_of(unconst(edit));
-	const struct elements waiting[] = { disks_of(&def->next), nics_of(&def->next) };
 	char pointer[64];
 
 	for (size_t i = 0; i < edit->remove.count; i++) {
 		const char *id = edit->remove.ids[i];
 
 		snprintf(pointer, sizeof(pointer), "/remove/%zu", i);
-		if (find(&more_disks, id) || find(&more_nics, id))
+		if (find_asked(edit, id))
 			faults_add(faults, pointer, "'%s' is to be added too", id);
-		else if (!find(&disks, id) && !find(&nics, id) && !find(&waiting[0], id) &&
-			 !find(&waiting[1], id))
-			faults_add(faults, pointer, "there is no disk or network interface '%s'",
-				   id);
+		else if (!find_present(def, id) && !find_asked(&def->next, id))
+			faults_add(faults, pointer,
+				   "there is no disk, network interface or CD drive '%s'", id);
 	}
-	for (size_t i = 0; i < edit->disks.count; i++) {
-		snprintf(pointer, sizeof(pointer), "/disks/%zu/id", i);
-		if (find(&more_disks, edit->disks.list[i].id) != at(&more_disks, i))
-			faults_add(faults, pointer, "'%s' is there twice", edit->disks.list[i].id);
+	for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+		const struct elements asked = lists[k].asked(unconst(edit));
+
+		for (size_t i = 0; i < *asked.count; i++) {
+			snprintf(pointer, sizeof(pointer), "/%s/%zu/id", lists[k].name, i);
+			if (find(&asked, at(&asked, i)) != at(&asked, i))
+				faults_add(faults, pointer, "'%s' is there twice", at(&asked, i));
+		}
 	}
-	for (size_t i = 0; i < edit->nics.count; i++) {
-		snprintf(pointer, sizeof(pointer), "/nics/%zu/id", i);
-		if (find(&more_nics, edit->nics.list[i].id) != at(&more_nics, i))
-			faults_add(faults, pointer, "'%s' is there twice", edit->nics.list[i].id);
+}
+
+static const struct vm_def_cdrom *find_cdrom(const struct vm_def *def, const char *id)
+{
+	for (size_t i = 0; i < def->cdrom_count; i++)
+		if (strcmp(def->cdroms[i].id, id) == 0)
+			return &def->cdroms[i];
+	return NULL;
+}
+
+/* What is in a drive changes by itself meanwhile, so it cannot wait. */
+static void check_media(const struct vm_edit *edit, const struct vm_def *def, struct faults *faults)
+{
+	for (size_t i = 0; i < edit->cdroms.count; i++) {
+		const struct vm_def_cdrom *asked = &edit->cdroms.list[i];
+		const struct vm_def_cdrom *now = find_cdrom(def, asked->id);
+		char pointer[64];
+
+		if (!now || (strcmp(asked->path, now->path) == 0 && asked->format == now->format))
+			continue;
+		snprintf(pointer, sizeof(pointer), "/cdroms/%zu/path", i);
+		faults_add(
+			faults, pointer,
+			"in '%s' is %s%.300s now, and an edit that waits for the next start does "
+			"not change that: `migrctl vm insert' or `migrctl vm eject' does, at once",
+			asked->id, *now->path ? "" : "nothing", now->path);
+	}
+}
+
+/* Drives that wait get the media that DEF has by now. */
+static void follow_media(struct vm_edit *next, const struct vm_def *def)
+{
+	for (size_t i = 0; i < next->cdroms.count; i++) {
+		struct vm_def_cdrom *waiting = &next->cdroms.list[i];
+		const struct vm_def_cdrom *now = find_cdrom(def, waiting->id);
+
+		if (!now)
+			continue;
+		memcpy(waiting->path, now->path, sizeof(waiting->path));
+		waiting->format = now->format;
+		waiting->tray = now->tray;
 	}
 }
 
@@ -418,11 +551,13 @@ static void put(const struct vm_edit *edit, struct vm_def *def, bool is_strict,
 /* What EDIT is about does not wait any more. */
 static void forget_ids(struct vm_edit *next, const struct elements *ids)
 {
-	const struct elements lists[] = { disks_of(next), nics_of(next), removed_of(next) };
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		const struct elements waiting =
+			members[i].list ? members[i].list(next) : (struct elements){ 0 };
 
-	for (size_t i = 0; i < *ids->count; i++)
-		for (size_t k = 0; k < ARRAY_LEN(lists); k++)
-			(void)take_out(&lists[k], at(ids, i));
+		for (size_t k = 0; members[i].list && k < *ids->count; k++)
+			(void)take_out(&waiting, at(ids, k));
+	}
 }
 
 static void forget(struct vm_edit *next, const struct vm_edit *edit)
@@ -440,11 +575,23 @@ static void forget(struct vm_edit *next, const struct vm_edit *edit)
 	}
 }
 
+static void drop_same_devices(size_t k, struct vm_edit *edit, struct vm_def *def)
+{
+	const struct elements asked = lists[k].asked(edit);
+
+	for (size_t i = *asked.count; i-- > 0;) {
+		const char *now;
+		union device device = whole(k, at(&asked, i), def, &now);
+
+		if (now && are_same(json_encode(lists[k].fields, now),
+				    json_encode(lists[k].fields, &device)))
+			(void)take_out(&asked, (const char *)&device);
+	}
+}
+
 /* What DEF has already is no change. */
 static void drop_same(struct vm_edit *edit, struct vm_def *def)
 {
-	const struct elements disks = def_disks_of(def), nics = def_nics_of(def);
-	const struct elements own_disks = disks_of(edit), own_nics = nics_of(edit);
 	const struct elements removed = removed_of(edit);
 
 	if (edit->memory_mib == def->memory_mib)
@@ -453,27 +600,13 @@ static void drop_same(struct vm_edit *edit, struct vm_def *def)
 		edit->vcpus = 0;
 	if (strcmp(edit->cpu_model, def->cpu_model) == 0)
 		memset(edit->cpu_model, 0, sizeof(edit->cpu_model));
-	for (size_t i = edit->disks.count; i-- > 0;) {
-		struct vm_def_disk disk = whole_disk(&edit->disks.list[i], def);
-		const char *now = find(&disks, disk.id);
-
-		if (now && are_same(json_encode(vm_def_disk_fields, now),
-				    json_encode(vm_def_disk_fields, &disk)))
-			(void)take_out(&own_disks, disk.id);
-	}
-	for (size_t i = edit->nics.count; i-- > 0;) {
-		struct vm_def_nic nic = whole_nic(&edit->nics.list[i], def);
-		const char *now = find(&nics, nic.id);
-
-		if (now && are_same(json_encode(vm_def_nic_fields, now),
-				    json_encode(vm_def_nic_fields, &nic)))
-			(void)take_out(&own_nics, nic.id);
-	}
+	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+		drop_same_devices(k, edit, def);
 	for (size_t i = edit->remove.count; i-- > 0;) {
 		char id[VM_DEF_ID_SIZE];
 
 		memcpy(id, edit->remove.ids[i], sizeof(id));
-		if (!find(&disks, id) && !find(&nics, id))
+		if (!find_present(def, id))
 			(void)take_out(&removed, id);
 	}
 	if (edit->boot_order.count && has_same_order(edit, def))
@@ -527,6 +660,7 @@ bool vm_edit_take_next(struct vm_def *def, struct err *err)
 	memcpy(next, &def->next, sizeof(*next));
 	memcpy(changed, def, sizeof(*changed));
 	memset(&changed->next, 0, sizeof(changed->next));
+	follow_media(next, def);
 	ok = make(next, false, changed, def, err);
 	free(changed);
 	free(next);
@@ -566,9 +700,11 @@ bool vm_edit_defer(const struct vm_edit *edit, struct vm_def *def, struct err *e
 
 	memcpy(later, def, sizeof(*later));
 	check_ids(edit, later, faults);
+	check_media(edit, later, faults);
 	forget(&later->next, edit);
 	ok = (!faults->count || faults_to_err(faults, err)) && merge(&later->next, edit, err);
 	if (ok) {
+		follow_media(&later->next, later);
 		drop_same(&later->next, later);
 		memcpy(then, later, sizeof(*then));
 		memset(&then->next, 0, sizeof(then->next));

@@ -3,7 +3,7 @@
  * once while the VM is stopped, else when its QEMU is started next.
  *
  * What waits for the next start is the member `next' of the definition, so it is on disk with it,
- * and goes where the VM goes.  A struct vm_edit is large (about 20 KiB).  Thread: any (pure).
+ * and goes where the VM goes.  A struct vm_edit is large (about 30 KiB).  Thread: any (pure).
  */
 #ifndef MIGRD_WIRE_VM_EDIT_H
 #define MIGRD_WIRE_VM_EDIT_H
@@ -23,7 +23,9 @@ bool vm_edit_waits(const struct vm_edit *next, const struct vm_edit *asked, size
  * fault: what would come of it is no definition; DEF is unchanged then. */
 bool vm_edit_apply(const struct vm_edit *edit, struct vm_def *def, struct err *err);
 /* Leaves the changes to the `next' of DEF, together with what waits there already, but for what DEF
- * has anyway. INVALID: the same, of what would come of all that. */
+ * has anyway.  The medium of a CD drive that DEF has does not wait: the drive keeps what is in it
+ * at the start.  INVALID: the same, of what would come of all that; or EDIT has another medium than
+ * DEF in such a drive. */
 bool vm_edit_defer(const struct vm_edit *edit, struct vm_def *def, struct err *err);
 /* Makes the changes that wait.  A disk or drive of the boot order that has been removed meanwhile
  * is left out.  INVALID: it would be no definition any more; DEF is unchanged then. */

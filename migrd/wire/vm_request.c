@@ -93,7 +93,12 @@ bool vm_patch_decode(struct json_object *obj, struct vm_patch_request *ret, stru
 		faults_add(faults, "",
 			   "nothing to change: give labels, policy, placement, autostart, "
 			   "autostart_order, memory_mib, vcpus, "
-			   "cpu_model, boot_order, disks, nics or remove");
+			   "cpu_model, boot_order, disks, nics, cdroms or remove");
+	if (json_object_object_get_ex(obj, "firmware", NULL))
+		faults_add(faults, "/firmware",
+			   "cannot be changed: the variables in its image would be lost or not "
+			   "fit; delete the VM's record (its images stay) and create it anew, with "
+			   "an image of variables that fits");
 	if (ret->labels)
 		labels_check(ret->labels, "/labels", true, faults);
 	if (ret->placement)

@@ -116,6 +116,69 @@ class EditTest(SystemTest):
         devices = self.a.migrctl_json("vm", "qmp", "demo", "query-block")["return"]
         self.assertIn(str(image), json.dumps(devices))
 
+    def drives(self, host):
+        """Of QEMU: id, file."""
+        return {block["qdev"].split("/")[-1]: block.get("inserted", {}).get("file", "")
+                for block in host.migrctl_json("vm", "qmp", "demo", "query-block")["return"]
+                if block.get("removable")}
+
+    # What is in a drive is not the edit's, even if it waits: it changes at once, by other ways.
+    def test_cd_drives_come_and_go_at_the_next_start(self):
+        one, two, new = (self.world.dir / f"{name}.iso" for name in ("one", "two", "new"))
+        for path in one, two, new:
+            path.write_bytes(bytes(64 << 10))
+        guest = self.world.guest("demo", area=0, cdroms=[
+            {"id": "cd0", "bus": "sata", "path": str(one), "boot_index": 7}, {"id": "cd1", "bus": "sata"}])
+        guest.start(self.a)
+        before = self.a.vm("demo")["definition"]
+
+        # Another medium, or none, is named with the way by which it changes now, and nothing is done.
+        for medium in {"path": str(two)}, {}:
+            body = {"memory_mib": 160, "cdroms": [{"id": "cd0", "bus": "sata", **medium}]}
+            for when in "auto", "next-start":
+                error = self.assert_api_error(400, "invalid", self.patch, self.a, when=when, **body)
+                self.assertIn(f"/cdroms/0/path: in 'cd0' is {one} now", error.body["detail"])
+                self.assertIn("`migrctl vm insert' or `migrctl vm eject'", error.body["detail"])
+        error = self.assert_api_error(409, "conflict", self.patch, self.a, when="now",
+                                      cdroms=[{"id": "cd2", "bus": "sata"}])
+        self.assertIn("QEMU gives a guest its CD drives when it starts", error.body["detail"])
+        error = self.assert_api_error(400, "invalid", self.patch, self.a,
+                                      firmware={"code": "/x", "vars": "/y"})
+        self.assertIn("the variables in its image would be lost or not fit", str(error.body))
+        self.assertEqual(before, self.a.vm("demo")["definition"])
+
+        changes = self.world.dir / "changes.json"
+        changes.write_text(json.dumps({"labels": {"tier": "web"}, "cdroms": [
+            {"id": "cd0", "bus": "scsi", "path": str(one)},
+            {"id": "cd2", "bus": "sata", "path": str(new)}]}), encoding="utf-8")
+        said = self.a.migrctl("vm", "edit", "demo", "--file", changes, "--remove", "cd1").stdout
+        self.assertIn("demo: cdroms: next-start: ", said)
+        self.assertIn("demo: remove: next-start: ", said)
+        self.assertEqual({"cd0": str(one), "cd1": ""}, self.drives(self.a))
+        self.a.migrctl("vm", "insert", "demo", "cd0", two)
+        self.a.kill9()
+        self.a.start()
+        self.world.move(guest, self.a, self.b)
+        self.assertEqual({"cd0": str(two), "cd1": ""}, self.drives(self.b))
+
+        self.b.api.post("/v1/vms/demo/stop")
+        self.b.api.post("/v1/vms/demo/start")
+        self.assertEqual({"cd0": str(two), "cd2": str(new)}, self.drives(self.b))
+        definition = self.b.vm("demo")["definition"]
+        self.assertNotIn("next", definition)
+        self.assertEqual([("cd0", "scsi", 7), ("cd2", "sata", None)],
+                         [(drive["id"], drive["bus"], drive.get("boot_index"))
+                          for drive in definition["cdroms"]])
+
+        # All at once of one that is stopped, the medium too.
+        self.b.api.post("/v1/vms/demo/stop")
+        applied, definition = self.patch(self.b, remove=["cd0"], cdroms=[
+            {"id": "cd2", "bus": "sata", "path": str(one)}, {"id": "cd3", "bus": "sata"}])
+        self.assertEqual({"cdroms": "now", "remove": "now"}, applied)
+        self.assertNotIn("next", definition)
+        self.b.api.post("/v1/vms/demo/start")
+        self.assertEqual({"cd2": str(one), "cd3": ""}, self.drives(self.b))
+
     # The record of the start has the change too.
     def test_crash_of_a_start_leaves_the_edit_made(self):
         guest = self.world.guest("demo", area=0)
@@ -220,6 +283,18 @@ class EditorTest(SystemTest):
         seen, done = self.edit((None, '"old": "yes"', '"new": "yes"'))
         self.assertEqual({"tier": "web", "new": "yes"}, self.definition()["labels"])
         self.assertEqual([], os.listdir(self.typed))
+
+    def test_cd_drives_are_changed_in_an_editor_and_firmware_is_not(self):
+        self.world.guest("demo", area=0, cdroms=[{"id": "cd0", "bus": "sata"},
+                                                 {"id": "cd1", "bus": "sata"}]).create(self.a)
+        firmware = '"vcpus": 1, "firmware": {"code": "/code", "vars": "/vars"}'
+        seen, done = self.edit((None, '"vcpus": 1', firmware), (None, firmware, '"vcpus": 2'))
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn("'firmware' cannot be changed here: the variables", seen[1])
+        _, done = self.edit((None, '"cd1"', '"cd9"'))
+        self.assertEqual("demo: cdroms: now\ndemo: remove: now\n", done.stdout)
+        self.assertEqual([("cd0", 0), ("cd9", 1)],
+                         [(drive["id"], drive["unit"]) for drive in self.definition()["cdroms"]])
 
     def test_what_was_typed_is_kept_when_it_cannot_be_taken(self):
         self.world.guest("demo", area=0).create(self.a)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What an edit makes of a definition: all of it, or nothing. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -106,7 +107,8 @@ static const struct {
 	  "/boot_order/1: 'd0' is there twice" },
 	{ "{\"memory_mib\":256,\"boot_order\":[\"net0\"]}", "no disk or CD drive 'net0'" },
 	{ "{\"vcpus\":4}", "vcpus" }, /* there may be 3 */
-	{ "{\"remove\":[\"d7\"]}", "/remove/0: there is no disk or network interface 'd7'" },
+	{ "{\"remove\":[\"d7\"]}",
+	  "/remove/0: there is no disk, network interface or CD drive 'd7'" },
 	{ "{\"remove\":[\"d1\"],\"disks\":[{\"id\":\"d1\",\"path\":\"/x\",\"format\":\"raw\"}]}",
 	  "/remove/0: 'd1' is to be added too" },
 	{ "{\"disks\":[{\"id\":\"d2\",\"path\":\"/x\",\"format\":\"raw\"},"
@@ -115,6 +117,12 @@ static const struct {
 	{ "{\"disks\":[{\"id\":\"net0\",\"path\":\"/x\",\"format\":\"raw\"}]}", "net0" },
 	{ "{\"nics\":[{\"id\":\"net1\",\"type\":\"tap\"}]}", "ifname" },
 	{ "{\"remove\":[\"d1\"],\"boot_order\":[\"d1\"]}", "no disk or CD drive 'd1'" },
+	{ "{\"remove\":[\"cd0\"],\"boot_order\":[\"cd0\"]}", "no disk or CD drive 'cd0'" },
+	{ "{\"remove\":[\"cd0\"],\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"scsi\"}]}",
+	  "/remove/0: 'cd0' is to be added too" },
+	{ "{\"cdroms\":[{\"id\":\"cd1\",\"bus\":\"ide\"}]}", "bus of a pc-i440fx machine" },
+	{ "{\"cdroms\":[{\"id\":\"d0\",\"bus\":\"sata\"}]}", "d0" },
+	{ "{\"cdroms\":[{\"id\":\"cd1\",\"bus\":\"sata\",\"unit\":0}]}", "is taken by /cdroms/0" },
 };
 
 START_TEST(wrong_ones_change_nothing)
@@ -169,6 +177,65 @@ START_TEST(devices_wait_and_are_taken_back)
 	ck_assert_uint_eq(def->next.remove.count, 1);
 	/* As it is now: nothing waits for it any more. */
 	defer("{\"disks\":[{\"id\":\"d1\",\"path\":\"/d1\",\"format\":\"raw\"}]}");
+	ck_assert(vm_edit_is_empty(&def->next));
+}
+END_TEST
+
+/* It keeps its place in the order of boot, and on its bus. */
+START_TEST(cd_drives_come_go_and_keep_their_places)
+{
+	change("{\"boot_order\":[\"cd0\"]}");
+	change("{\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"sata\",\"path\":\"/one.iso\"},"
+	       "{\"id\":\"cd1\",\"bus\":\"sata\",\"unit\":4}]}");
+	ck_assert_uint_eq(def->cdrom_count, 2);
+	ck_assert_str_eq(def->cdroms[0].path, "/one.iso");
+	ck_assert(def->cdroms[0].has_boot_index && def->cdroms[0].boot_index == 0);
+	ck_assert_uint_eq(def->cdroms[0].unit, 0);
+	change("{\"cdroms\":[{\"id\":\"cd1\",\"bus\":\"sata\"}]}");
+	ck_assert_uint_eq(def->cdroms[1].unit, 4);
+	/* A place on another bus is one that is free there. */
+	change("{\"cdroms\":[{\"id\":\"cd1\",\"bus\":\"scsi\"}],\"remove\":[\"cd0\"]}");
+	ck_assert_uint_eq(def->cdrom_count, 1);
+	ck_assert_int_eq(def->cdroms[0].bus, VM_DEF_CDROM_BUS_SCSI);
+	ck_assert(!def->cdroms[0].has_unit);
+	ck_assert_str_ne(def->cdroms[0].pci_address, "");
+}
+END_TEST
+
+/* What is in a drive does not wait: it is what `vm insert' and `vm eject' have left there. */
+START_TEST(drive_that_waits_keeps_its_medium)
+{
+	struct vm_def_cdrom *cdrom = &def->cdroms[0];
+
+	defer("{\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"scsi\"},"
+	      "{\"id\":\"cd1\",\"bus\":\"sata\",\"path\":\"/new.iso\"}]}");
+	ck_assert_uint_eq(def->cdrom_count, 1);
+	snprintf(cdrom->path, sizeof(cdrom->path), "/two.iso");
+	cdrom->tray = VM_DEF_TRAY_OPEN;
+	refused(vm_edit_defer, "{\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"scsi\"}]}",
+		"/cdroms/0/path: in 'cd0' is /two.iso now");
+	refused(vm_edit_defer,
+		"{\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"scsi\",\"path\":\"/x.iso\"}]}",
+		"vm insert");
+	defer("{\"memory_mib\":256}");
+	ck_assert_uint_eq(def->next.cdroms.count, 2);
+	take_next();
+	ck_assert_uint_eq(def->cdrom_count, 2);
+	ck_assert_int_eq(def->cdroms[0].bus, VM_DEF_CDROM_BUS_SCSI);
+	ck_assert_str_eq(def->cdroms[0].path, "/two.iso");
+	ck_assert_str_eq(def->cdroms[1].path, "/new.iso");
+}
+END_TEST
+
+START_TEST(drive_is_taken_back)
+{
+	defer("{\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"scsi\"}]}");
+	def->cdroms[0].tray = VM_DEF_TRAY_OPEN; /* the guest moves it meanwhile */
+	defer("{\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"sata\"}]}");
+	ck_assert(vm_edit_is_empty(&def->next));
+	defer("{\"remove\":[\"cd0\"]}");
+	ck_assert_uint_eq(def->next.remove.count, 1);
+	defer("{\"cdroms\":[{\"id\":\"cd0\",\"bus\":\"sata\"}]}");
 	ck_assert(vm_edit_is_empty(&def->next));
 }
 END_TEST
@@ -247,6 +314,9 @@ Suite *suite(void)
 	tcase_add_test(tc, later_change_takes_the_place_of_an_earlier_one);
 	tcase_add_test(tc, devices_keep_their_places);
 	tcase_add_test(tc, devices_wait_and_are_taken_back);
+	tcase_add_test(tc, cd_drives_come_go_and_keep_their_places);
+	tcase_add_test(tc, drive_that_waits_keeps_its_medium);
+	tcase_add_test(tc, drive_is_taken_back);
 	tcase_add_test(tc, what_has_gone_meanwhile_is_left_out);
 	tcase_add_test(tc, next_that_fits_no_more_changes_nothing);
 	tcase_add_test(tc, waits_is_said_of_what_was_asked_for);
