@@ -129,6 +129,8 @@ class AutostartTest(SystemTest):
         self.small("demo", autostart=True)
         self.b.stop()
         self.a.api.post("/v1/evacuations", {"requester": "test", "why": "test", "may_leave": True})
+        # Before, it may be planned for later, and guests are started.
+        self.eventually("it is emptied", lambda: self.a.api.get("/v1/evacuations/current")["state"] == "draining")
         self.boot()
         self.eventually("the reason", lambda: "when that may be" in
                         (self.a.vm("demo")["autostart"] or ""))

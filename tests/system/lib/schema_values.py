@@ -100,6 +100,8 @@ class Values:
     def _of_token(self, token, value):
         if token == "LITERAL":
             return chr(value)
+        if token == "NOT_LITERAL":
+            return self.rnd.choice([letter for letter in _TEXT if letter != chr(value)])
         if token == "IN":
             return self._of_class(value)
         if token in ("MAX_REPEAT", "MIN_REPEAT"):
