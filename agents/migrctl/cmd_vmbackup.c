@@ -2,8 +2,6 @@
 /* Backups of guests' disks. */
 #include "agents/migrctl/cmd_vmbackup.h"
 
-#include <string.h>
-
 #include "agents/migrctl/job.h"
 #include "agents/migrctl/migrctl.h"
 #include "base/mem.h"
@@ -12,7 +10,6 @@ struct vmbackup_values {
 	bool watch, incremental, no_fallback, compress, dry_run;
 	const char *quiesce, *disks;
 	struct cli_number bandwidth;
-	struct cli_texts exports;
 };
 #define VALUE(field) .offset = offsetof(struct vmbackup_values, field)
 
@@ -50,7 +47,6 @@ static const struct table_field disk_fields[] = {
 	{ "COPIED", "done_bytes", TABLE_BYTES },
 	{ "OF", "total_bytes", TABLE_BYTES },
 	{ "FILE", "file", TABLE_TEXT },
-	{ "EXPORT", "uri", TABLE_TEXT },
 	{ "WHY FULL", "why_full", TABLE_TEXT },
 	{ NULL, NULL, TABLE_TEXT },
 };
@@ -76,42 +72,16 @@ static const struct job_kind vmbackups = {
 
 /* ---- backup ------------------------------------------------------------------------------- */
 
-/* DISK=URI each. */
-static struct json_object *exports(const struct cli_texts *texts, struct err *err)
-{
-	CLEANUP(json_putp) struct json_object *array = json_object_new_array();
-
-	for (size_t i = 0; i < texts->count; i++) {
-		const char *text = texts->list[i], *equals = strchr(text, '=');
-		CLEANUP(free_charp) char *disk = NULL;
-		struct json_object *obj;
-
-		if (!equals) {
-			err_set(err, ERR_INVALID,
-				"--export '%s' is not DISK=nbd+unix:///EXPORT?socket=/PATH", text);
-			return NULL;
-		}
-		disk = xstrndup(text, (size_t)(equals - text));
-		obj = json_object_new_object();
-		json_add_str(obj, "disk", disk);
-		json_add_str(obj, "uri", equals + 1);
-		json_object_array_add(array, obj);
-	}
-	return TAKE_PTR(array);
-}
-
 /* A relative DIRECTORY belongs to this host's working directory. */
-static struct json_object *target(const char *directory, struct json_object *list)
+static struct json_object *target(const char *directory)
 {
 	CLEANUP(free_charp) char *here = directory[0] == '/' ? NULL : getcwd(NULL, 0);
 	CLEANUP(free_charp)
 	char *path = here ? xasprintf("%s/%s", here, directory) : xstrdup(directory);
 	struct json_object *obj = json_object_new_object();
 
-	json_add_str(obj, "type", list ? "nbd" : "file");
+	json_add_str(obj, "type", "file");
 	json_add_str(obj, "directory", path);
-	if (list)
-		json_object_object_add(obj, "exports", list);
 	return obj;
 }
 
@@ -138,11 +108,8 @@ static bool run_backup(struct cli_call *call, struct err *err)
 	char *path = client_path("/v1/vms/", call->words[0],
 				 values->dry_run ? "/backup?dry_run=true" : "/backup");
 	CLEANUP(json_putp) struct json_object *body = json_object_new_object();
-	struct json_object *list = NULL;
 
-	if (values->exports.count && !(list = exports(&values->exports, err)))
-		return false;
-	json_object_object_add(body, "target", target(call->words[1], list));
+	json_object_object_add(body, "target", target(call->words[1]));
 	if (values->incremental)
 		json_add_str(body, "mode", "incremental");
 	if (values->no_fallback)
@@ -191,13 +158,6 @@ static const struct cli_option backup_options[] = {
 		.help = "only these disks",
 	},
 	{
-		.name = "export",
-		.type = CLI_TEXTS,
-		.arg = "DISK=URI",
-		VALUE(exports),
-		.help = "push DISK to nbd+unix:///EXPORT?socket=/PATH; may be given again",
-	},
-	{
 		.name = "bandwidth",
 		.type = CLI_BYTES,
 		VALUE(bandwidth),
@@ -239,8 +199,7 @@ const struct cli_command cmd_vm_backup = {
 	.summary = "back the disks of a guest up while it runs",
 	.details = "DIRECTORY/ID gets an image for each disk, with the content of one moment, and\n"
 		   "is there when all is complete.  An incremental backup needs those before it\n"
-		   "in the same DIRECTORY.  With --export the disks that it names are pushed to\n"
-		   "exports of NBD servers, and the description alone stays in DIRECTORY/ID.\n",
+		   "in the same DIRECTORY.\n",
 	.run = run_backup,
 };
 

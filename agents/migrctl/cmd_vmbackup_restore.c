@@ -52,11 +52,6 @@ static bool check_file(const char *path, const struct vmbackup_disk *disk, struc
 	CLEANUP(closep) int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
-	if (disk->uri[0])
-		return err_set(err, ERR_INVALID,
-			       "disk '%s' of '%s' is in an NBD export: qemu-img convert -f raw -O "
-			       "qcow2 '%s' %s",
-			       disk->id, path, disk->uri, disk->file);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return err_errno(err, "cannot look at '%s'", file);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != disk->file_bytes)

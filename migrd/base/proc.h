@@ -29,10 +29,6 @@ struct proc_args {
 	const char *log_path; /* stdout and stderr are appended there; NULL: inherited */
 	int output_fd;        /* stdout and stderr, instead of LOG_PATH; 0: none */
 	bool in_session;      /* of ours, in a group of its own; not in a session of its own */
-	/* Of proc_run_blocking(), instead of its wait: returns true when PIDFD, whose end POLLIN
-	 * tells, has ended; false: ERR says why it is killed. */
-	bool (*attend)(void *data, int pidfd, struct err *err);
-	void *attend_data;
 };
 
 /* Starts a process in a session of its own, stdin from /dev/null, signals at

@@ -194,16 +194,13 @@ static bool run_to_end(const char *program, const struct proc_args *args, uint32
 		waitpid(id.pid, NULL, 0);
 		return false;
 	}
-	if (args->attend ? args->attend(args->attend_data, pidfd, err)
-			 : wait_end(pidfd, timeout_ms))
+	if (wait_end(pidfd, timeout_ms))
 		return judge(program, pidfd, args->output_fd, teller, err);
 	/* It leads a group of its own, with what it has started. */
 	kill(-id.pid, SIGKILL);
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	if (wait_end(pidfd, KILL_PATIENCE_MS))
 		waitpid(id.pid, NULL, 0);
-	if (args->attend)
-		return false;
 	return err_set(err, ERR_TIMEOUT, "'%s' did not end in %u ms, and was killed", program,
 		       timeout_ms);
 }

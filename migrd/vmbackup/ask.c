@@ -76,7 +76,6 @@ static void done(struct work *work)
 	}
 	json_object_put(task->detail->definition);
 	free(task->detail);
-	vmbackup_gauge_unref(task->gauge);
 	free(task);
 }
 
@@ -116,6 +115,5 @@ void vmbackup_work(struct vmbackup *backup, vmbackup_work_fn *fn, vmbackup_worke
 	if (backup->detail.definition)
 		json_object_deep_copy(backup->detail.definition, &task->detail->definition, NULL);
 	backup->facts.is_working = true;
-	task->gauge = vmbackup_gauge_ref(backup->gauge);
-	worker_submit(task->gauge ? backup->backups->pusher : backup->backups->worker, &task->work);
+	worker_submit(backup->backups->worker, &task->work);
 }

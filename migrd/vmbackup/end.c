@@ -183,10 +183,8 @@ void vmbackup_step_close(struct machine *machine)
 {
 	struct vmbackup *backup = vmbackup_of(machine);
 
-	bool is_pushed = vmbackup_kind(&backup->detail.wish.target)->push_blocking;
-
 	if (backup->facts.is_clear)
-		vmbackup_go(backup, is_pushed ? VMBACKUP_STATE_PUSH : VMBACKUP_STATE_SEAL);
+		vmbackup_go(backup, VMBACKUP_STATE_SEAL);
 	else if (!backup->facts.is_asking || !vmbackup_qemu(backup))
 		vmbackup_has_lost(backup);
 }

@@ -17,7 +17,6 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "storage/place.h"
-#include "vmbackup/kinds.h"
 #include "wire/vmbackup_manifest.h"
 
 #define QEMU_IMG_TIMEOUT_MS 60000
@@ -50,7 +49,7 @@ static bool is_above(void *data, const char *dir, size_t len)
 	return real && path_below(data, real, strlen(real));
 }
 
-bool vmbackup_files_check_inside(const char *dirs, const char *name, int fd, struct err *err)
+static bool check_inside(const char *dirs, const char *directory, int fd, struct err *err)
 {
 	const struct storage_rules rules = { .dirs = dirs };
 	char link[40], real[PATH_MAX];
@@ -59,7 +58,7 @@ bool vmbackup_files_check_inside(const char *dirs, const char *name, int fd, str
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, real, sizeof(real) - 1);
 	if (len < 0)
-		return err_errno(err, "cannot find the directory '%s'", name);
+		return err_errno(err, "cannot find the directory '%s'", directory);
 	real[len] = '\0';
 	return storage_any_dir(&rules, is_above, real) ||
 	       err_set(err, ERR_CONFLICT,
@@ -84,7 +83,7 @@ bool vmbackup_files_check_blocking(const char *dirs, const char *directory, stru
 			       "the directory '%s' cannot be opened (%s): make it, "
 			       "and let migrd's user write there",
 			       directory, strerror(errno));
-	if (!vmbackup_files_check_inside(dirs, directory, fd, err))
+	if (!check_inside(dirs, directory, fd, err))
 		return false;
 	return faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0 ||
 	       err_set(err, ERR_CONFLICT, "migrd may not write in the directory '%s' (%s)",
@@ -130,10 +129,6 @@ static void choose_mode(struct vmbackup_disk *disk, const struct vmbackup_manife
 	else if (before->virtual_bytes != disk->virtual_bytes)
 		WHY(disk, "its size has changed since backup %s: %" PRIu64 ", and was %" PRIu64,
 		    former->id, disk->virtual_bytes, before->virtual_bytes);
-	else if (strcmp(before->uri, disk->uri) != 0)
-		WHY(disk, "backup %s, which it would follow, is %s", former->id,
-		    before->uri[0] ? "in another NBD export, or one is not asked for"
-				   : "no push to an NBD export");
 	else if (!may_follow)
 		WHY(disk,
 		    "its changes since backup %s are not known: the bitmap is not there, or "
@@ -213,17 +208,11 @@ static bool has_room(const struct vmbackup_place *place, const struct vmbackup_d
 		       (needed >> 20) + 1, place->directory, available >> 20);
 }
 
-static bool is_pushed(const struct vmbackup_detail *detail)
-{
-	return vmbackup_kind(&detail->wish.target)->push_blocking;
-}
-
-/* What is pushed has no image below it: the export has the content of that. */
 static bool make_image(const struct vmbackup_place *place, const struct vmbackup_detail *detail,
 		       const struct vmbackup_disk *disk, struct err *err)
 {
 	char path[PATH_SIZE], base[PATH_SIZE], size[24];
-	bool is_over = disk->mode == VMBACKUP_INCREMENTAL && !is_pushed(detail);
+	bool is_over = disk->mode == VMBACKUP_INCREMENTAL;
 	const char *const argv[] = {
 		place->qemu_img,
 		"create",
@@ -253,11 +242,9 @@ static bool make_image(const struct vmbackup_place *place, const struct vmbackup
 bool vmbackup_files_make_blocking(const struct vmbackup_place *place,
 				  struct vmbackup_detail *detail, struct err *err)
 {
-	const struct vmbackup_kind *kind = vmbackup_kind(&detail->wish.target);
 	char path[PATH_SIZE];
 
-	if (!vmbackup_files_check_blocking(place->dirs, place->directory, err) ||
-	    (kind->check_sizes_blocking && !kind->check_sizes_blocking(place->dirs, detail, err)))
+	if (!vmbackup_files_check_blocking(place->dirs, place->directory, err))
 		return false;
 	choose_parent(place, detail);
 	if (!has_room(place, detail, err))
@@ -299,20 +286,6 @@ static bool sync_images(const struct vmbackup_place *place, bool is_final,
 			vmbackup_files_path(place, disk->file, path);
 		if (!sync_image(path, disk, err))
 			return false;
-	}
-	return true;
-}
-
-/* In the hidden directory. */
-static bool remove_images(const struct vmbackup_place *place, const struct vmbackup_detail *detail,
-			  struct err *err)
-{
-	char path[PATH_SIZE];
-
-	for (size_t i = 0; i < detail->disk_count; i++) {
-		vmbackup_files_path(place, detail->disks[i].file, path);
-		if (unlink(path) != 0 && errno != ENOENT)
-			return err_errno(err, "cannot remove '%s'", path);
 	}
 	return true;
 }
@@ -359,11 +332,8 @@ bool vmbackup_files_seal_blocking(const struct vmbackup_place *place,
 	final_path(place, place->id, "", path);
 	final_path(place, place->id, VMBACKUP_MANIFEST, manifest);
 	if (access(manifest, F_OK) == 0) /* it was renamed before a crash */
-		return (is_pushed(detail) || sync_images(place, true, detail, err)) &&
-		       file_sync_parent(path, err);
-	if (fault_hit("vmbackup.sync", err) ||
-	    !(is_pushed(detail) ? remove_images(place, detail, err)
-				: sync_images(place, false, detail, err)) ||
+		return sync_images(place, true, detail, err) && file_sync_parent(path, err);
+	if (fault_hit("vmbackup.sync", err) || !sync_images(place, false, detail, err) ||
 	    !write_manifest(place, detail, err) || fault_hit("vmbackup.rename", err))
 		return false;
 	if (renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RENAME_NOREPLACE) != 0)

@@ -5,8 +5,6 @@
  *     DIRECTORY/ID/DISK.qcow2         the content of a disk
  *     DIRECTORY/ID/manifest.json      what it is of, and what it needs
  *
- * Images that were pushed to NBD exports are removed before the directory gets its name.
- *
  * The directory gets its name when all in it is synced.  The image of an incremental backup has
  * `../PARENT/DISK.qcow2' as backing file, so that the backups of a directory may be moved together.
  *
@@ -51,8 +49,6 @@ struct vmbackup_place {
 	uint64_t generation;
 };
 
-/* The directory that FD has open, which NAME leads to, is below one of the dirs.  CONFLICT. */
-bool vmbackup_files_check_inside(const char *dirs, const char *name, int fd, struct err *err);
 /* Backups can be made in the directory: it is there, below one of the dirs, also behind symbolic
  * links, and may be written to.  CONFLICT or INVALID, with the reason. */
 bool vmbackup_files_check_blocking(const char *dirs, const char *directory, struct err *err);

@@ -41,8 +41,6 @@ static void on_tick(void *data)
 		return;
 	if (backup->machine.state == VMBACKUP_STATE_COPY)
 		vmbackup_look_copy(backup);
-	else if (backup->machine.state == VMBACKUP_STATE_PUSH)
-		vmbackup_look_push(backup);
 	else
 		vmbackup_look_end(backup);
 }
@@ -262,7 +260,6 @@ static void entering(struct machine *machine)
 	backup->facts = (struct vmbackup_facts){ 0 };
 	backup->reason[0] = '\0';
 	loop_timer_stop(backup->tick);
-	vmbackup_end_push(backup);
 	if (machine_is_final(machine)) {
 		vmbackup_release_vm(backup);
 		loop_timer_free(TAKE_PTR(backup->tick));

@@ -60,18 +60,14 @@ static bool find_node(struct json_object *blocks, struct vmbackup_disk *disk, st
 	return true;
 }
 
-static bool add_disk(const struct vmbackup_target *target, const char *id,
-		     struct json_object *blocks, struct vmbackup_detail *detail, struct err *err)
+static bool add_disk(const char *id, struct json_object *blocks, struct vmbackup_detail *detail,
+		     struct err *err)
 {
 	struct vmbackup_disk *disk = &detail->disks[detail->disk_count];
 
 	memset(disk, 0, sizeof(*disk));
 	snprintf(disk->id, sizeof(disk->id), "%s", id);
 	snprintf(disk->file, sizeof(disk->file), "%s.qcow2", id);
-	for (size_t i = 0; i < target->export_count; i++) {
-		if (strcmp(target->exports[i].disk, id) == 0)
-			memcpy(disk->uri, target->exports[i].uri, sizeof(disk->uri));
-	}
 	if (blocks && !find_node(blocks, disk, err))
 		return false;
 	detail->disk_count++;
@@ -85,11 +81,11 @@ static bool add_disks(const struct vm_def *def, const struct vmbackup_request *w
 		const struct vm_def_disk *disk = &def->disks[i];
 		bool is_wanted = wish->disk_count ? wants(wish, disk->id) : !disk->readonly;
 
-		if (is_wanted && !add_disk(&wish->target, disk->id, blocks, detail, err))
+		if (is_wanted && !add_disk(disk->id, blocks, detail, err))
 			return false;
 	}
 	return !vm_def_has_firmware(def) || !wants(wish, VM_DEF_VARS_ID) ||
-	       add_disk(&wish->target, VM_DEF_VARS_ID, blocks, detail, err);
+	       add_disk(VM_DEF_VARS_ID, blocks, detail, err);
 }
 
 static bool is_in(const struct vmbackup_detail *detail, const char *id)

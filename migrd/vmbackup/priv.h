@@ -9,7 +9,6 @@
 #include "machine/machine.h"
 #include "qmp/block.h"
 #include "vmbackup/files.h"
-#include "vmbackup/kinds.h"
 #include "vmbackup/vmbackup.h"
 
 /* So long the storage of a target may take for what ends a backup; then it is left as it is. */
@@ -21,7 +20,6 @@ enum vmbackup_state {
 	VMBACKUP_STATE_BEGIN,
 	VMBACKUP_STATE_COPY,
 	VMBACKUP_STATE_CLOSE,
-	VMBACKUP_STATE_PUSH,
 	VMBACKUP_STATE_SEAL,
 	VMBACKUP_STATE_TIDY,
 	VMBACKUP_STATE_ROLLBACK,
@@ -59,7 +57,6 @@ struct vmbackup {
 	struct err error; /* why it is rolled back; not set: it is not */
 	char reason[ERR_MSG_SIZE];
 	struct loop_timer *tick;
-	struct vmbackup_gauge *gauge; /* of `push'; else NULL */
 	vmbackup_started_fn *started; /* NULL: answered */
 	void *started_data;
 };
@@ -71,7 +68,6 @@ struct vmbackups {
 	struct machines machines;
 	struct vmbackup_list list; /* the newest first */
 	struct worker *worker;
-	struct worker *pusher; /* of those of `push', which may last for hours */
 	bool is_closing;
 };
 
@@ -125,7 +121,6 @@ struct vmbackup_task {
 	vmbackup_worked_fn *done;
 	struct vmbackup_place place;
 	struct vmbackup_detail *detail; /* a copy */
-	struct vmbackup_gauge *gauge;   /* of `push'; else NULL */
 	struct err err;
 	bool ok;
 };
@@ -146,13 +141,6 @@ bool vmbackup_look_at(const struct vm_def *def, const struct vmbackup_request *w
 		      struct json_object *blocks, struct vmbackup_detail *detail, struct err *err);
 bool vmbackup_look_at_nodes(struct json_object *nodes, struct vmbackup_detail *detail,
 			    struct err *err);
-
-/* ---- pushing.c: the state push ---- */
-void vmbackup_enter_push(struct machine *machine);
-void vmbackup_step_push(struct machine *machine);
-void vmbackup_look_push(struct vmbackup *backup);
-/* Of whatever state: the worker of a push ends it, and does not begin it any more. */
-void vmbackup_end_push(struct vmbackup *backup);
 
 /* ---- begin.c, copy.c, close.c, end.c: the states ---- */
 void vmbackup_enter_begin(struct machine *machine);

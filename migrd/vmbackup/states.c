@@ -27,19 +27,11 @@ const struct machine_state vmbackup_states[VMBACKUP_STATE_COUNT] = {
 	},
 	[VMBACKUP_STATE_CLOSE] = {
 		.name = "close",
-		.next = TO(PUSH) | TO(SEAL) | TO(ROLLBACK),
+		.next = TO(SEAL) | TO(ROLLBACK),
 		.flags = VMBACKUP_CAN_CANCEL,
 		.restart = MACHINE_RESTART_CONTINUE,
 		.enter = vmbackup_enter_close,
 		.step = vmbackup_step_close,
-	},
-	[VMBACKUP_STATE_PUSH] = {
-		.name = "push",
-		.next = TO(SEAL) | TO(ROLLBACK),
-		.flags = VMBACKUP_CAN_CANCEL,
-		.restart = MACHINE_RESTART_CONTINUE,
-		.enter = vmbackup_enter_push,
-		.step = vmbackup_step_push,
 	},
 	[VMBACKUP_STATE_SEAL] = {
 		.name = "seal",

@@ -3,8 +3,7 @@
  *
  *     begin    -> copy, rollback
  *     copy     -> close, rollback
- *     close    -> push, seal, rollback
- *     push     -> seal, rollback
+ *     close    -> seal, rollback
  *     seal     -> tidy, rollback
  *     tidy     -> done
  *     rollback -> cancelled, failed
@@ -14,11 +13,9 @@
  * disk, and a bitmap that notes what changes from that moment on, so that all disks have the
  * content of one moment; the guest's agent has frozen its file systems before, if it can.  QEMU
  * copies while the guest runs: what the guest is about to change is copied first.  close: all jobs
- * have ended well, which is on disk; QEMU lets go of the images.  push, of a target of type nbd:
- * qemu-img writes the images to NBD exports; QEMU has nothing to do with the server, so the guest
- * never waits for it, and a guest that ends meanwhile takes nothing along.  seal: the images are
- * synced, the description `manifest.json' is written, and the directory gets its name, the ID: a
- * backup is whole or not there.  A target that does not answer for long keeps the VM no more. tidy:
+ * have ended well, which is on disk; QEMU lets go of the images.  seal: the images are synced, the
+ * description `manifest.json' is written, and the directory gets its name, the ID: a backup is
+ * whole or not there.  A target that does not answer for long keeps the VM no more.  tidy:
  * bitmaps of earlier backups that no next one needs are removed, if no other job has the VM
  * meanwhile.
  *

@@ -8,8 +8,7 @@
 #include "vm/entry.h"
 #include "vmbackup/priv.h"
 
-#define THREADS      4 /* so that one target that hangs does not keep the others */
-#define PUSH_THREADS 4 /* backups that are pushed at a time; others wait */
+#define THREADS 4 /* so that one target that hangs does not keep the others */
 
 /* ---- the list ------------------------------------------------------------------- */
 
@@ -42,7 +41,6 @@ static void vmbackup_free(struct vmbackup *backup)
 	}
 	machine_fini(&backup->machine);
 	loop_timer_free(backup->tick);
-	vmbackup_end_push(backup);
 	json_object_put(backup->detail.definition);
 	store_vmbackup_fini(&backup->row);
 	free(backup);
@@ -85,7 +83,6 @@ struct vmbackups *vmbackups_new(const struct vmbackups_env *env)
 	backups->machines.store = env->store;
 	TAILQ_INIT(&backups->list);
 	backups->worker = worker_new(env->loop, "vmbackups", THREADS);
-	backups->pusher = worker_new(env->loop, "vmbackup-push", PUSH_THREADS);
 	return backups;
 }
 
@@ -107,7 +104,6 @@ void vmbackups_free(struct vmbackups *backups)
 		return;
 	vmbackups_clear(backups);
 	worker_free(backups->worker);
-	worker_free(backups->pusher);
 	free(backups);
 }
 
@@ -262,11 +258,8 @@ static void run_look(struct work *work)
 {
 	struct look *look = CONTAINER_OF(work, struct look, work);
 
-	const struct vmbackup_target *target = &look->wish.target;
-	const struct vmbackup_kind *kind = vmbackup_kind(target);
-
-	look->ok = vmbackup_files_check_blocking(look->dirs, target->directory, &look->err) &&
-		   (!kind->check_blocking || kind->check_blocking(look->dirs, target, &look->err));
+	look->ok =
+		vmbackup_files_check_blocking(look->dirs, look->wish.target.directory, &look->err);
 }
 
 static void on_looked(struct work *work)

@@ -34,7 +34,6 @@ static bool check_file(const char *value, const char **ret_why)
 		  .required = true,                                           \
 		  .check = check_file,                                        \
 		  DISK(file) },                                               \
-		{ .key = "uri", .type = JSON_STRING, DISK(uri) },             \
 		{ .key = "virtual_bytes",                                     \
 		  .type = JSON_UINT,                                          \
 		  .required = true,                                           \
@@ -76,17 +75,10 @@ static const struct json_field shown_disk_fields[] = {
 	  .type = JSON_STRING,
 	  .required = true,
 	  DISK(file),
-	  .help = "Name of its image in the directory of the backup; it is not kept there if there "
-		  "is a `uri'." },
-	{ .key = "uri",
-	  .type = JSON_STRING,
-	  .required = true,
-	  DISK(uri),
-	  .help = "The NBD export to which it is pushed; empty: none." },
+	  .help = "Name of its image in the directory of the backup." },
 	JSON_SHOWN(struct vmbackup_disk, virtual_bytes, "Size of the disk, in bytes."),
 	JSON_SHOWN(struct vmbackup_disk, file_bytes,
-		   "Length of the image, in bytes; 0: the backup is not complete, or in an "
-		   "export."),
+		   "Length of the image, in bytes; 0: the backup is not complete."),
 	JSON_SHOWN(struct vmbackup_disk, has_bitmap,
 		   "What changes after this backup is noted, so that an incremental one can "
 		   "follow."),

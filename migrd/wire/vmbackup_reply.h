@@ -15,7 +15,6 @@ struct vmbackup_disk {
 	int mode;                         /* enum vmbackup_mode: what is made of it */
 	char why_full[VMBACKUP_WHY_SIZE]; /* though an incremental one was asked for; "" */
 	char file[VMBACKUP_FILE_SIZE];    /* its image, in the directory of the backup */
-	char uri[NBD_URI_SIZE];           /* of its NBD export, then the image is not kept; "" */
 	uint64_t virtual_bytes;
 	uint64_t file_bytes; /* of a complete backup: length of the image */
 	bool has_bitmap;     /* what changes from now on is noted, so that a next one can follow */

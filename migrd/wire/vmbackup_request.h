@@ -4,21 +4,13 @@
 #define MIGRD_WIRE_VMBACKUP_REQUEST_H
 
 #include "base/json.h"
-#include "wire/nbd_uri.h"
 #include "wire/vm_def.h"
 
-enum vmbackup_target_type { VMBACKUP_TARGET_FILE, VMBACKUP_TARGET_NBD };
-
-struct vmbackup_export {
-	char disk[VM_DEF_ID_SIZE];
-	char uri[NBD_URI_SIZE];
-};
+enum vmbackup_target_type { VMBACKUP_TARGET_FILE };
 
 struct vmbackup_target {
 	int type;                         /* enum vmbackup_target_type */
-	char directory[VM_DEF_PATH_SIZE]; /* the backup gets a directory in this one */
-	struct vmbackup_export exports[VM_DEF_IMAGE_MAX]; /* of NBD: a disk each */
-	size_t export_count;
+	char directory[VM_DEF_PATH_SIZE]; /* of a file: the backup gets a directory in this one */
 };
 
 /* What is asked for, and what was made of a disk. */
@@ -48,7 +40,7 @@ struct vmbackup_request {
 };
 extern const struct json_field vmbackup_request_fields[];
 
-/* Sets all of *RET; the disks that `exports' names are those of `disks'. */
+/* Sets all of *RET. */
 bool vmbackup_request_decode(struct json_object *obj, struct vmbackup_request *ret,
 			     struct faults *faults);
 

@@ -130,7 +130,6 @@ FULL = [
     ("crash in a refresh of a guest with a tap", "walk.py --way refresh-tap"),
     ("crash in a backup", "walk.py --way backup"),
     ("crash in an incremental backup", "walk.py --way backup-next"),
-    ("crash in a backup to NBD exports", "walk.py --way backup-push"),
     ("crash in a refresh of a guest with a TPM", "walk.py --way refresh-tpm"),
     *((f"faults from outside: {group}", f"outside.py --full {group}")
       for group in ("hosts", "processes", "guest", "multifd", "stopped", "tpm", "backup")),

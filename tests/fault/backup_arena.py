@@ -11,7 +11,6 @@ import time
 from arena import Arena, CaseFailed, POLL_SECONDS
 from lib import settings
 from lib.api import ApiError
-from lib.nbd import NbdServer
 from lib.qmp import Qmp
 
 JOB_SECONDS = 30
@@ -19,18 +18,12 @@ PREFIX = "migrd-backup-"
 
 
 class BackupArena(Arena):
-    """WAY is "backup", of all of a disk; "backup-next", an incremental one; or "backup-push", of all,
-    and each backup goes to NBD exports."""
+    """WAY is "backup", of all of a disk, or "backup-next", an incremental one."""
 
     def __init__(self, way):
         self.mode = "incremental" if way == "backup-next" else "full"
         super().__init__("disks")
         self.pid = None
-        self.servers = []
-        if way == "backup-push":
-            home = self.here.backups / "nbd"
-            home.mkdir()
-            self.servers = [NbdServer(home, disk.id, mib=disk.mib) for disk in self.disks]
         if self.mode == "incremental":
             self.backup("full")
 
@@ -40,17 +33,9 @@ class BackupArena(Arena):
         return {job["id"]: job for job in self.here.api.items("/v1/backups")}
 
     def begin(self, mode):
-        target = {"type": "file", "directory": str(self.here.backups)}
-        if self.servers:
-            target |= {"type": "nbd", "exports": [{"disk": server.name, "uri": server.uri}
-                                                  for server in self.servers]}
         return self.here.api.post(f"/v1/vms/{self.guest.name}/backup",
-                                  {"target": target, "mode": mode}, timeout=20)["id"]
-
-    def close(self, *args, **kwargs):
-        for server in self.servers:
-            server.kill()
-        return super().close(*args, **kwargs)
+                                  {"target": {"type": "file", "directory": str(self.here.backups)},
+                                   "mode": mode}, timeout=20)["id"]
 
     def ask_to_move(self, record):
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -113,9 +98,7 @@ class BackupArena(Arena):
         manifest = json.loads((home / "manifest.json").read_text(encoding="utf-8"))
         if manifest["id"] != job["id"] or (manifest.get("parent") or None) != job["parent"]:
             raise CaseFailed(f"manifest {manifest} of {job}")
-        for server, disk in zip(self.servers, self.disks):
-            disk.assert_stamps(server.path, "raw")
-        for disk in [] if self.servers else self.disks:
+        for disk in self.disks:
             disk.assert_stamps(home / f"{disk.id}.qcow2", "qcow2")
 
     def check_qemu(self):
@@ -151,7 +134,7 @@ class BackupArena(Arena):
     def move_on(self):
         """What the next one copies is right whatever has become of the one under faults; after a
         fault nothing of what is noted is lost."""
-        had = len(os.listdir(self.here.backups)) > (1 if self.servers else 0)
+        had = len(os.listdir(self.here.backups)) > 0
         job = self.backup("incremental")
         if had and any(disk["mode"] != "incremental" for disk in job["disks"]):
             raise CaseFailed(f"not incremental: {job}")

@@ -45,21 +45,8 @@ class Copying(Phase):
             s.lift()
 
 
-class Pushing(Phase):
-    """Some of it is on its way to an NBD server, and not all."""
-    ends_with_fault = True
-
-    def enter(self, s):
-        s.job_id = s.begin_push()
-        s.wait_job("is pushed", lambda job: job["state"] == "push" and job["reason"].endswith("MiB")
-                   and not job["reason"].endswith(" 0 MiB"))
-
-    def release(self, s):
-        """It goes on by itself."""
-
-
 BACKUP_PHASES = {"asking": Asked(), "making the images": Held("vmbackup.made"), "copying": Copying(),
-                 "sealing": Held("vmbackup.sync"), "pushing": Pushing()}
+                 "sealing": Held("vmbackup.sync")}
 
 
 # ---- faults ------------------------------------------------------------------------
@@ -111,28 +98,6 @@ class TargetReadOnly(OfBackup):
         s.world.let_write(True)
 
 
-class ServerKilled(OfBackup):
-    name = "NBD server killed"
-
-    def strike(self, s):
-        s.server.kill()
-
-    def mend(self, s):
-        self.end(s)
-
-
-class ServerStopped(OfBackup):
-    """It has the connection, and takes and says nothing."""
-    name = "NBD server hangs"
-
-    def strike(self, s):
-        s.server.stop()
-
-    def mend(self, s):
-        self.end(s)
-        s.server.go_on()
-
-
 class GuestEnds(OfBackup):
     """It takes its QEMU with it."""
 
@@ -172,22 +137,16 @@ CRASHED_LATE = BackedUp("done, the next one is full", ends_guest=True, why_full=
 OFF = BackedUp("failed, the next one follows", "failed", "has ended, and the backup with it",
                ends_guest=True)
 OFF_LATE = BackedUp("done, the next one follows", ends_guest=True)
-UNREACHED = BackedUp("failed, the next one follows", "failed", "has closed the connection")
-UNHEARD = BackedUp("failed, the next one follows", "failed", "nothing went to or came from the NBD server")
-PUSHED = BackedUp("done, the next one is full elsewhere", why_full="in another NBD export, or one is not asked for")
-PUSHED_LATE = dataclasses.replace(PUSHED, ends_guest=True)
 
 BACKUP = [
     (TargetFull(), {"asking": NO_ROOM.full, "copying": FULL, "sealing": FULL.full}),
     (TargetReadOnly(), {"making the images": READ_ONLY.full, "sealing": READ_ONLY}),
-    (of_backup(Stopped("a")), {"copying": DONE, "pushing": PUSHED.full}),
+    (of_backup(Stopped("a")), {"copying": DONE}),
     (of_backup(KilledForAMoment("a")), {
-        "making the images": RESTARTED.full, "copying": DONE, "sealing": DONE.full, "pushing": PUSHED}),
+        "making the images": RESTARTED.full, "copying": DONE, "sealing": DONE.full}),
     (GuestEnds(GuestWrites("shuts down", "w", POWER_CONTROL, POWER_OFF)), {
-        "making the images": OFF.full, "copying": OFF, "sealing": OFF_LATE.full, "pushing": PUSHED_LATE}),
+        "making the images": OFF.full, "copying": OFF, "sealing": OFF_LATE.full}),
     (GuestEnds(QemuKilled("a")), {
-        "making the images": CRASHED.full, "copying": CRASHED, "sealing": CRASHED_LATE.full, "pushing": CRASHED_LATE.full}),
+        "making the images": CRASHED.full, "copying": CRASHED, "sealing": CRASHED_LATE.full}),
     (TargetGone(), {"making the images": GONE.full, "copying": GONE_LATER, "sealing": GONE_LATER.full}),
-    (ServerKilled(), {"pushing": UNREACHED}),
-    (ServerStopped(), {"pushing": UNHEARD}),
 ]

@@ -7,15 +7,12 @@ import time
 
 from faults_host import SmallDisk
 from lib.disks import Disk
-from lib.nbd import NbdServer
 from lib.world import World
 from scene import GUEST, Scene
 
 SLOW = 128 * 1024       # bytes/s: a copy that does not end by itself while a fault lasts
 MADE = ".{}.migrd-backup"
 BITMAP = "migrd-backup-"
-DISK_MIB = 8
-PUSH_RATE = 1 << 20     # bytes/s: a push that lasts for seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +47,12 @@ class BackupScene(Scene):
         self.target = self.a.backups / "vm"
         self.target.mkdir()
         # A QEMU that is killed leaves what was flushed: see faults.LOCAL_DISKS.
-        self.disk = Disk("one", mib=DISK_MIB, format="qcow2", area=1, rate=4, data=4, flush=True,
+        self.disk = Disk("one", mib=8, format="qcow2", area=1, rate=4, data=4, flush=True,
                          cache="unsafe")
         self.guest = self.world.guest(disks=[self.disk], **GUEST)
         self.guest.start(self.a)
         self.uuid = self.guest.vm(self.a)["uuid"]
-        self.job_id = self.server = None
+        self.job_id = None
         self.elsewhere = set()      # backups that are gone, whose bitmaps may be there
         self.newest = self.backup("full")["id"]
         self.next_case()
@@ -71,29 +68,9 @@ class BackupScene(Scene):
     # ---- the job ----------------------------------------------------------------------
 
     def begin_backup(self, mode="full", **wish):
-        wish = {"target": {"type": "file", "directory": str(self.target)}, "mode": mode, **wish}
-        return self.a.api.post(f"/v1/vms/{self.guest.name}/backup", wish, timeout=30)["id"]
-
-    def begin_push(self):
-        """The disk goes to an export of an NBD server that answers."""
-        if not self.server:
-            self.server = NbdServer(self.a.backups, "one", mib=DISK_MIB)
-        elif self.server.process.poll() is not None:
-            self.server.start()
-        target = {"type": "nbd", "directory": str(self.target),
-                  "exports": [{"disk": "one", "uri": self.server.uri}]}
-        return self.begin_backup(target=target, bandwidth_bytes_per_s=PUSH_RATE)
-
-    def assert_content(self, job):
-        if job["disks"][0]["uri"]:
-            self.disk.assert_stamps(self.server.path, "raw")
-        else:
-            self.disk.assert_stamps(self.target / job["id"] / "one.qcow2", "qcow2")
-
-    def close(self, keep_as=None):
-        if self.server:
-            self.server.kill()
-        return super().close(keep_as)
+        target = {"type": "file", "directory": str(self.target)}
+        return self.a.api.post(f"/v1/vms/{self.guest.name}/backup",
+                               {"target": target, "mode": mode, **wish}, timeout=30)["id"]
 
     def job(self, job_id=None):
         return self.a.api.get(f"/v1/backups/{job_id or self.job_id}")
@@ -109,7 +86,7 @@ class BackupScene(Scene):
         job = self.wait_end(self.begin_backup(mode))
         if job["state"] != "done":
             raise AssertionError(f"a backup without a fault: {job}")
-        self.assert_content(job)
+        self.disk.assert_stamps(self.target / job["id"] / "one.qcow2", "qcow2")
         return job
 
     def states(self):
@@ -157,7 +134,7 @@ class BackupScene(Scene):
             raise AssertionError(f"it is not {outcome.state}, told {outcome.told!r}: {job}")
         if job["state"] == "done":
             self.note_whole(job)
-            self.assert_content(job)
+            self.disk.assert_stamps(self.target / job["id"] / "one.qcow2", "qcow2")
         made = self.target / MADE.format(job["id"])
         if outcome.leaves != (f"may be left in '{made}'" in error) or (outcome.leaves and not made.is_dir()):
             raise AssertionError(f"what is left in {made} is not as it is told: {job}")

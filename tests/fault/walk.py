@@ -6,7 +6,7 @@ it again, and checks the result.
     tests/fault/walk.py --build DIR [--side source|destination|both]
         [--action crash|error|drop] [--from N --to M --stride K]
         [--way precopy|paused|stopped|multifd|disks|held|told|probed|beside|postcopy|queued|save|live|restore|
-         live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm|backup|backup-next|backup-push|
+         live-disks|restore-disks|refresh|refresh-paused|refresh-tap|refresh-tpm|backup|backup-next|
          evacuated|evacuated-back|
          evacuated-room|maintenance]
         [--twice]
@@ -43,7 +43,6 @@ ARENAS = {"save": SaveArena, "live": SaveArena, "restore": SaveArena,  # of one 
           "refresh": RefreshArena, "refresh-paused": RefreshArena,
           "refresh-tap": RefreshArena, "refresh-tpm": RefreshArena,
           "backup": BackupArena, "backup-next": BackupArena,
-          "backup-push": BackupArena,
           "evacuated": EvacuationArena, "evacuated-back": EvacuationArena,
           "evacuated-room": RoomArena, "maintenance": MaintenanceArena}
 # A lost request or answer costs a whole deadline (15 s for go).

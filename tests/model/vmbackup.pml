@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A backup of a guest's disk that runs on: one coordinator that may crash, its QEMU that may die, a
- * target that may be full, and maybe a server to which the image is pushed; README.md is the way in.
- * Before it there was a whole backup, the parent,
+ * target that may be full; README.md is the way in.  Before it there was a whole backup, the parent,
  * whose bitmap notes what has changed since.
  *
  * Words: `kept' is a bitmap that is right as long as QEMU lives and closes it; a QEMU that dies
@@ -11,7 +10,7 @@
 #define FAULTS 3
 #endif
 
-mtype = { nothing, begin, copy, close, push, seal, tidy, rollback, done, failed };
+mtype = { nothing, begin, copy, close, seal, tidy, rollback, done, failed };
 mtype = { absent, running, ok, bad };        /* QEMU's job */
 mtype = { kept, broken };                   /* a bitmap, or absent */
 mtype = { unnamed, named };                 /* the directory of the backup; or absent */
@@ -34,9 +33,6 @@ bool lost, parent_lost;                    /* changes that it has not noted */
 mtype files = absent;
 bool copied;                               /* all of the moment is in the image */
 bool flushed;                              /* and QEMU has let go of it */
-bool pushes;                               /* the target is a server: images are not kept */
-bool exported;                             /* it has all of the image */
-bool pushed;                               /* and the present coordinator knows that */
 
 bool begun;                                /* of the present coordinator: it has asked QEMU */
 bool left_over;                            /* of a rollback: QEMU has nothing more of it */
@@ -45,11 +41,6 @@ bool left_over;                            /* of a rollback: QEMU has nothing mo
 #define closes_first false
 #else
 #define closes_first true
-#endif
-#ifdef M_RESTART_TAKES_PUSH_AS_DONE
-#define restart_pushes_again false
-#else
-#define restart_pushes_again true
 #endif
 #ifdef M_DISMISSED_BEFORE_RECORD
 #define record_first false
@@ -172,8 +163,7 @@ proctype user()
 {
 end_idle:
 	do
-	:: atomic { faults > 0 && !cancelled && (state == copy || state == close || state == push) ->
-		faults--;
+	:: atomic { faults > 0 && !cancelled && (state == copy || state == close) -> faults--;
 		cancelled = true }
 	od
 }
@@ -185,12 +175,11 @@ proctype coordinator()
 end_idle:
 	do
 	:: atomic { up && faults > 0 -> faults--; up = false; begun = false; left_over = false;
-		cancelled = false; pushed = false }
+		cancelled = false }
 	:: atomic { !up -> up = true;
 		if
 		:: state == begin -> fail()
 		:: state == copy && restart_asks_first -> begun = true
-		:: state == push && !restart_pushes_again -> state = seal
 		:: else
 		fi }
 
@@ -221,25 +210,13 @@ end_idle:
 	:: atomic { up && state == close && lives && job == absent && opened -> opened = false;
 		flushed = copied }
 	:: atomic { up && state == close && lives && job == absent && (!opened || !closes_first) ->
-		if
-		:: pushes -> state = push
-		:: else -> state = seal
-		fi }
+		state = seal }
 	:: atomic { up && state == close && !lives -> fail() }
 	:: atomic { up && state == close && cancelled -> fail() }
-
-	/* QEMU may have ended. */
-	:: atomic { up && state == push && !pushed ->
-		assert(copied && flushed && files == unnamed);
-		exported = true; pushed = true }
-	:: atomic { up && state == push && pushed -> state = seal }
-	:: atomic { up && state == push && !pushed && faults > 0 -> faults--; fail() } /* the server */
-	:: atomic { up && state == push && cancelled -> fail() }
 
 	:: atomic { up && state == seal && !named_first && parent != absent -> parent = absent }
 	:: atomic { up && state == seal && files == unnamed ->
 		assert(copied && flushed);        /* a backup that is not whole */
-		assert(!pushes || exported);      /* the image goes */
 		files = named }
 	:: atomic { up && state == seal && files == named -> state = tidy }
 	:: atomic { up && state == seal && (files == unnamed || !name_is_the_end) && faults > 0 ->
@@ -286,10 +263,6 @@ proctype end_of_it()
 
 init {
 	atomic {
-		if
-		:: pushes = false
-		:: pushes = true
-		fi;
 		run qemu();
 		run guest();
 		run death();
