@@ -15,6 +15,8 @@
 #define PARTNERS    2     /* hosts in each direction with which VMs are changed */
 #define SWAP_PRICE  0.025 /* from this price on VMs change places: it takes longer */
 #define BUDGET      400000000
+/* What a try to change two places costs beside a look at one of them. */
+#define SWAP_LOOKS  16
 #define REFRESH     16 /* the order of hosts is new after so many moves, or more */
 #define GAIN_MIN    1e-15
 
@@ -231,6 +233,7 @@ static bool can_swap(struct even *even, struct pair *pair)
 	size_t mark = state->step_count;
 	bool can = false;
 
+	spend(even, SWAP_LOOKS);
 	for (int turn = 0; turn < 2 && !can; turn++) {
 		pair->a_first = turn == 0;
 		if (!plan_fits(state, pair->a_first ? pair->a : pair->b,
@@ -302,9 +305,10 @@ static void swap_between(struct evening *run, uint32_t left, uint32_t right)
 	uint32_t left_count = list_movable(run, left, run->left);
 	uint32_t right_count = list_movable(run, right, run->right);
 
-	for (uint32_t i = 0; i < left_count; i++) {
+	for (uint32_t i = 0; i < left_count && !is_done(run->even); i++) {
 		const struct plan_vm *a = &run->even->state->cluster->vms[run->left[i]];
 
+		spend(run->even, right_count / 4 + 1);
 		for (uint32_t j = 0; j < right_count; j++) {
 			const struct plan_vm *b = &run->even->state->cluster->vms[run->right[j]];
 			double mem = (double)a->mem_mib - (double)b->mem_mib;
@@ -318,7 +322,6 @@ static void swap_between(struct evening *run, uint32_t left, uint32_t right)
 					 &best);
 		}
 	}
-	spend(run->even, (uint64_t)left_count * right_count / 4 + 1);
 	if (best.a == PLAN_NOWHERE)
 		return;
 	move(run, best.a_first ? best.a : best.b, best.a_first ? right : left);
