@@ -206,6 +206,12 @@ static bool find_vms(const struct plan_cluster *cluster, const struct cli_texts 
 	return true;
 }
 
+/* Who says where it ends wants all that is worth something until there. */
+static bool has_end(const struct balance_values *values)
+{
+	return values->moves.is_set || values->gib.is_set || values->stop_at;
+}
+
 static bool run_balance(struct cli_call *call, struct err *err)
 {
 	const struct balance_values *values = call->values;
@@ -216,6 +222,7 @@ static bool run_balance(struct cli_call *call, struct err *err)
 	struct plan_balance wanted = {
 		.moves_max = values->moves.is_set ? (uint32_t)values->moves.value : PLAN_VMS_MAX,
 		.mib_max = values->gib.is_set ? (double)values->gib.value * 1024 : INFINITY,
+		.gap_min = has_end(values) ? PLAN_GAP_MIN : PLAN_GAP_CALM,
 		.explain = vms,
 		.explain_count = values->explain.count,
 	};

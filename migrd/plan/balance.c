@@ -14,7 +14,7 @@
 /* ---- order ----------------------------------------------------------------- */
 
 /* Each VM once, to where it ends; those for whose move no moment is found stay. */
-static void find_moves(struct plan *plan, const struct plan_balance *wanted)
+static void find_moves(struct plan *plan, const struct plan_balance *wanted, unsigned way)
 {
 	const struct plan_cluster *cluster = plan->cluster;
 	struct plan_state *state = plan->state;
@@ -25,14 +25,40 @@ static void find_moves(struct plan *plan, const struct plan_balance *wanted)
 	uint64_t budget = ORDER_BUDGET;
 	struct even even;
 
-	even_out(&even, state, wanted);
+	even_out(&even, state, wanted, way);
 	plan->was_limited = even.was_full;
 	memcpy(targets, state->at, cluster->vm_count * sizeof(*targets));
 	plan_state_undo(state, 0);
 	plan_order(state, &task, targets, plan, &budget);
-	plan_mark_waiting(plan);
 	free(targets);
 	free(task.is_todo);
+}
+
+static void drop_moves(struct plan *plan)
+{
+	plan->move_count = 0;
+	plan_state_undo(plan->state, 0);
+}
+
+/* What counts is what is left once the moves have an order. */
+static void find_best_moves(struct plan *plan, const struct plan_balance *wanted)
+{
+	unsigned count = even_ways(plan->state), best = 0;
+	double least = INFINITY;
+
+	for (unsigned way = 0; way < count && count > 1; way++) {
+		double value;
+
+		find_moves(plan, wanted, way);
+		value = even_value(plan->state, wanted);
+		drop_moves(plan);
+		if (value < least) {
+			least = value;
+			best = way;
+		}
+	}
+	find_moves(plan, wanted, best);
+	plan_mark_waiting(plan);
 }
 
 /* ---- what is said of it ---------------------------------------------------- */
@@ -121,7 +147,7 @@ bool plan_balance_reject(const struct plan *plan, uint32_t vm, uint32_t host, st
 	if (why_fixed(state, vm))
 		return false;
 	gain = even_gain(state, vm, host);
-	price = even_price(state, EVEN_PRICE_LAST, vm);
+	price = even_price(state, plan->gap_min, vm);
 	if (gain <= 0)
 		strbuf_addf(out, "the imbalance would not get less: %.6f instead of %.6f",
 			    after_gain(now, gain), now);
@@ -154,9 +180,10 @@ static struct plan_state *begin(const struct plan_cluster *cluster, struct err *
 	return NULL;
 }
 
-struct plan *plan_balance(const struct plan_cluster *cluster, const struct plan_balance *wanted,
+struct plan *plan_balance(const struct plan_cluster *cluster, const struct plan_balance *asked,
 			  struct err *err)
 {
+	struct plan_balance limited = *asked, *wanted = &limited;
 	struct plan_state *state = begin(cluster, err);
 	struct plan *plan;
 
@@ -164,12 +191,13 @@ struct plan *plan_balance(const struct plan_cluster *cluster, const struct plan_
 		return NULL;
 	plan = plan_new(cluster);
 	plan->is_balance = true;
+	plan->gap_min = wanted->gap_min = fmax(asked->gap_min, PLAN_GAP_MIN);
 	plan->state = state;
 	plan->before = plan_score(state);
 	plan->least_imbalance = least_imbalance(state, wanted);
 	for (uint32_t host = 0; host < cluster->host_count; host++)
 		plan->fills[host].before = state->use[host];
-	find_moves(plan, wanted);
+	find_best_moves(plan, wanted);
 	plan_schedule(plan);
 	plan_add_gains(plan);
 	explain_moves(plan);

@@ -6,22 +6,25 @@
 #include "base/mem.h"
 #include "plan/ranks.h"
 
-#define PRICE_FIRST 2.0 /* worth it if one host is empty and the other full */
-#define PRICE_FALLS 0.75
-#define BESIDE_MIB  512   /* of a move: as much as it could send in its second, or so */
-#define PASSES_MAX  8     /* at one price */
-#define LOOKS_MAX   12    /* hosts that have room, for each VM */
-#define HOSTS_FEW   64    /* so many are all looked at */
-#define PARTNERS    2     /* hosts in each direction with which VMs are changed */
-#define SWAP_PRICE  0.025 /* from this price on VMs change places: it takes longer */
-#define BUDGET      400000000
+#define PRICE_FIRST    2.0 /* worth it if one host is empty and the other full */
+#define PRICE_FALLS    0.75
+#define BESIDE_MIB     512   /* of a move: as much as it could send in its second, or so */
+#define PASSES_MAX     8     /* at one price */
+#define LOOKS_MAX      12    /* hosts that have room, for each VM */
+#define HOSTS_FEW      64    /* so many are all looked at */
+#define PARTNERS       2     /* hosts in each direction with which VMs are changed */
+#define SWAP_PRICE     0.025 /* from this price on VMs change places: it takes longer */
+#define SWAP_PRICE_FEW 1.0   /* if hosts are few */
+#define VMS_FEW        200   /* of so many all ways are tried */
+#define BUDGET         400000000
 /* What a try to change two places costs beside a look at one of them. */
-#define SWAP_LOOKS  16
-#define REFRESH     16 /* the order of hosts is new after so many moves, or more */
-#define GAIN_MIN    1e-15
+#define SWAP_LOOKS     16
+#define REFRESH        16 /* the order of hosts is new after so many moves, or more */
+#define GAIN_MIN       1e-15
 
 struct evening {
 	struct even *even;
+	double swap_price;
 	struct ranks ranks;
 	bool *is_fixed;         /* VMs */
 	uint32_t *left, *right; /* VMs of two hosts */
@@ -75,9 +78,15 @@ static double price_of(const struct plan_state *state, double price, double besi
 	       2;
 }
 
-double even_price(const struct plan_state *state, double price, uint32_t vm)
+/* Two hosts that differ by GAP gain that for each byte, and price_of() takes half the price. */
+static double price_for(double gap)
 {
-	return price_of(state, price, BESIDE_MIB, vm);
+	return 2 * gap;
+}
+
+double even_price(const struct plan_state *state, double gap, uint32_t vm)
+{
+	return price_of(state, price_for(gap), BESIDE_MIB, vm);
 }
 
 static double price_now(const struct even *even, uint32_t vm)
@@ -407,17 +416,49 @@ static void even_at_price(struct evening *run)
 	for (unsigned pass = 0; pass < PASSES_MAX && !is_done(run->even); pass++) {
 		run->changes = 0;
 		move_pass(run);
-		if (run->even->price <= SWAP_PRICE)
+		if (run->even->price <= run->swap_price)
 			swap_pass(run);
 		if (run->changes == 0)
 			break;
 	}
 }
 
-void even_out(struct even *even, struct plan_state *state, const struct plan_balance *wanted)
+/* From SWAP_PRICE on VMs change places, and the price is FALLS times the last one, each time. */
+struct way {
+	double swap_price, falls;
+};
+
+static const struct way many_hosts = { SWAP_PRICE, PRICE_FALLS };
+static const struct way ways[] = {
+	{ SWAP_PRICE_FEW, PRICE_FALLS }, { SWAP_PRICE, PRICE_FALLS }, { SWAP_PRICE, 0.9 },
+	{ SWAP_PRICE_FEW, 0.9 },         { SWAP_PRICE_FEW, 0.1 },     { 0.1, 0.5 },
+};
+
+unsigned even_ways(const struct plan_state *state)
 {
+	return state->cluster->vm_count <= VMS_FEW ? sizeof(ways) / sizeof(ways[0]) : 1;
+}
+
+double even_value(const struct plan_state *state, const struct plan_balance *wanted)
+{
+	double value = fmax(plan_imbalance(state), wanted->stop_at);
+
+	value *= value;
+	for (uint32_t vm = 0; vm < state->cluster->vm_count; vm++)
+		if (state->at[vm] != state->cluster->vm_ids[vm].host)
+			value += even_price(state, wanted->gap_min, vm);
+	return value;
+}
+
+void even_out(struct even *even, struct plan_state *state, const struct plan_balance *wanted,
+	      unsigned number)
+{
+	bool is_few = state->cluster->host_count <= HOSTS_FEW;
+	const struct way *way = is_few || number > 0 ? &ways[number] : &many_hosts;
+	double last = price_for(wanted->gap_min);
 	struct evening run = {
 		.even = even,
+		.swap_price = way->swap_price,
 		.is_fixed = xcalloc(state->cluster->vm_count + 1, sizeof(*run.is_fixed)),
 		.left = xcalloc(state->cluster->vm_count + 1, sizeof(*run.left)),
 		.right = xcalloc(state->cluster->vm_count + 1, sizeof(*run.right)),
@@ -431,10 +472,11 @@ void even_out(struct even *even, struct plan_state *state, const struct plan_bal
 		run.changed[host] = 1;
 	find_fixed(&run);
 	ranks_init(&run.ranks, state);
-	even->price = PRICE_FIRST;
-	while (even->price > EVEN_PRICE_LAST && !is_done(even)) {
+	even->price = fmax(PRICE_FIRST, last);
+	even_at_price(&run);
+	while (even->price > last && !is_done(even)) {
+		even->price = fmax(even->price * way->falls, last);
 		even_at_price(&run);
-		even->price *= PRICE_FALLS;
 	}
 	ranks_fini(&run.ranks);
 	free(run.is_fixed);

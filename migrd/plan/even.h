@@ -7,14 +7,14 @@
  * are made, and falls; what was moved may go on, or home again, at no more than the price of one
  * move. So few bytes are moved for what is gained, wherever it stops.
  *
+ * There are several ways to do that, as where each ends depends on what it began with.
+ *
  * Every step has room at its moment: the steps alone, one after the other, are an order of moves.
  */
 #ifndef MIGRD_PLAN_EVEN_H
 #define MIGRD_PLAN_EVEN_H
 
 #include "plan/priv.h"
-
-#define EVEN_PRICE_LAST 0.02 /* a move is worth it if uses differ by more than a hundredth */
 
 struct even {
 	struct plan_state *state;
@@ -28,11 +28,16 @@ struct even {
 	bool was_full;     /* a move was left out, as it would have passed a limit */
 };
 
-/* Changes STATE, which has each VM where the input has it. */
-void even_out(struct even *even, struct plan_state *state, const struct plan_balance *wanted);
+/* How many ways are tried: one if there are many VMs. */
+unsigned even_ways(const struct plan_state *state);
+/* Changes STATE, which has each VM where the input has it.  NUMBER: of the way. */
+void even_out(struct even *even, struct plan_state *state, const struct plan_balance *wanted,
+	      unsigned number);
+/* The square of the imbalance, and the price of what was moved: the less, the better. */
+double even_value(const struct plan_state *state, const struct plan_balance *wanted);
 /* By how much the square of the imbalance gets less if VM goes to HOST, where it is not. */
 double even_gain(const struct plan_state *state, uint32_t vm, uint32_t host);
-/* By how much it has to, for a move of VM, if PRICE is that of all memory. */
-double even_price(const struct plan_state *state, double price, uint32_t vm);
+/* By how much it has to, for a move of VM, if uses have to differ by GAP. */
+double even_price(const struct plan_state *state, double gap, uint32_t vm);
 
 #endif

@@ -43,6 +43,8 @@
 #define PLAN_RATE_MAX     1e6  /* Gbit/s, MiB/s, vCPUs a core */
 #define PLAN_TIME_MAX_S   1e9
 #define PLAN_NOWHERE      UINT32_MAX
+#define PLAN_GAP_MIN      0.005 /* of plan_balance.gap_min */
+#define PLAN_GAP_CALM     0.2   /* the same, for who has set no other end */
 
 /* ---- input ----------------------------------------------------------------- */
 
@@ -200,6 +202,7 @@ struct plan {
 	size_t stay_count; /* of a balance: those that were to be explained */
 	struct plan_fill *fills; /* one for each host */
 	struct plan_score before, after;
+	double gap_min;         /* of plan_balance(): as it was used */
 	double least_imbalance; /* of plan_balance(): no plan within the limits gets below */
 	bool is_balance;        /* no host is emptied; what a lost host would mean was not asked */
 	bool was_limited;       /* it would have gone on, but for the limits */
@@ -221,6 +224,9 @@ struct plan_balance {
 	uint32_t moves_max;
 	double mib_max; /* that moves send */
 	double stop_at; /* an imbalance that is good enough; 0: as far as moves are worth it */
+	/* A move is worth it if the uses of both hosts, as shares, differ by more than this for
+	 * what it sends and half a GiB; less than PLAN_GAP_MIN counts as that. */
+	double gap_min;
 	const uint32_t *explain; /* VMs that are wanted among the stays, if they stay */
 	size_t explain_count;
 };

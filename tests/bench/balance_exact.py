@@ -7,8 +7,8 @@ import subprocess
 
 import plan_check
 
-BESIDE_MIB = 512    # of a move, and the price, as in migrd/plan/even.c and even.h
-PRICE = 0.02
+BESIDE_MIB = 512    # of a move, and the price, as in migrd/plan/even.c and plan.h
+PRICE = 0.01
 DIMENSIONS = "mem_mib", "cpu_load"
 
 

@@ -13,6 +13,8 @@ SHAPES = {"classes": {
     "hosts": [(128, 32, 10, 0.3), (256, 48, 25, 0.4), (512, 64, 25, 0.2), (1024, 128, 100, 0.1)],
     "gib": [1, 2, 4, 8, 16, 32, 64], "weights": [10, 22, 28, 20, 12, 6, 2],
     "grouped": 0.3, "group_max": 5, "requires": 0.05, "forbids": 0, "wishes": 0, "vcpu_gib": 1}}
+# A tenth of the hosts exactly is hot, by the load of its VMs too.
+SHAPES["uneven"] = dict(SHAPES["classes"], requires=0, heat=5)
 SHAPES["skewed"] = dict(SHAPES["classes"], gib=[1, 2, 4, 16, 128, 256], weights=[50, 25, 12, 5, 2, 1])
 SHAPES["large"] = dict(SHAPES["classes"], gib=[32, 64, 96, 128], weights=[3, 4, 2, 1],
                        hosts=[(256, 48, 25, 1)], vcpu_gib=0.25)
@@ -40,13 +42,16 @@ def make_hosts(rng, count, shape):
 class Room:
     """What is left on each host while VMs are handed out."""
 
-    def __init__(self, hosts, rng, memory):
+    def __init__(self, hosts, rng, memory, is_exact):
         self.hosts, self.rng = hosts, rng
         self.used = [0] * len(hosts)
         self.vcpus = [0] * len(hosts)
         self.groups = [set() for _ in hosts]
         kinds = [rng.random() for _ in hosts]
+        if is_exact:
+            kinds = [(i + 0.5) / len(hosts) for i in rng.sample(range(len(hosts)), len(hosts))]
         # A tenth is hot, a tenth nearly empty.
+        self.hot = {host["name"] for host, kind in zip(hosts, kinds) if kind < 0.1}
         self.fill = [min(0.93, memory * 1.4) if kind < 0.1 else 0.05 if kind < 0.2 else memory
                      for kind in kinds]
 
@@ -109,9 +114,12 @@ def make(host_count, vm_count, seed, memory=0.62, cpu=0.45, shape="classes"):
             for vm in vms[number:number + size]:
                 vm["group"] = f"g{number}"
         number += size
-    room = Room(hosts, rng, memory)
+    heat = shape.get("heat")
+    room = Room(hosts, rng, memory, heat is not None)
     kept = [vm for vm in sorted(vms, key=lambda vm: -vm["mem_mib"]) if room.place(vm)]
     loads = [vm["vcpus"] * rng.betavariate(1.2, 2) for vm in kept]
+    if heat:
+        loads = [load * (heat if vm["host"] in room.hot else 1) for vm, load in zip(kept, loads)]
     scale = cpu * sum(h["cpus"] for h in hosts) / sum(loads)
     for vm, load in zip(kept, loads):
         vm["cpu_load"] = round(min(vm["vcpus"], load * scale), 3)
