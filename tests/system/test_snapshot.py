@@ -2,9 +2,11 @@
 """Snapshots of disks: of a running guest and of a stopped VM, and back to them, also over crashes."""
 import contextlib
 import json
+import os
+import signal
 import subprocess
 
-from lib import settings
+from lib import procs, settings
 from lib.api import ApiError
 from lib.disks import Disk, qemu_img
 from lib.world import SystemTest
@@ -41,18 +43,17 @@ class SnapshotTest(SystemTest):
         """A QEMU that has the image open, as one of another host would."""
         node = {"driver": "qcow2", "node-name": "n", "file": {"driver": "file",
                                                               "filename": str(path)}}
-        sock = self.world.dir / "other.qmp"
-        other = subprocess.Popen([settings.qemu, "-M", "none", "-nodefaults", "-display", "none",
-                                  "-qmp", f"unix:{sock},server=on,wait=off",
-                                  "-blockdev", json.dumps(node)])
+        pid_file = self.world.dir / "other.pid"
+        # It goes into the background when it has opened its images.
+        subprocess.run([settings.qemu, "-M", "none", "-nodefaults", "-display", "none",
+                        "-daemonize", "-pidfile", str(pid_file), "-blockdev", json.dumps(node)],
+                       check=True, stdin=subprocess.DEVNULL)
+        other = int(pid_file.read_text(encoding="ascii"))
         try:
-            # Its monitor is there before its images; it holds the lock when qemu-img says so.
-            self.eventually("the lock", lambda: subprocess.run(
-                ["qemu-img", "info", str(path)], capture_output=True, check=False).returncode)
             yield
         finally:
-            other.kill()
-            other.wait()
+            os.kill(other, signal.SIGKILL)
+            procs.wait_gone([other], settings.seconds(10))
 
     # The guest writes in an order that its disks tell: each was as it is after a power cut.
     def test_running_guest_keeps_its_disks_and_gets_them_back_when_it_is_stopped(self):
