@@ -92,29 +92,27 @@ function step(words: string): void {
 class Events {
   readonly seen = new Map<string, number>();
   readonly states = new Set<Move["state"]>();
-  private readonly stop = new AbortController();
-  private reader: Promise<void> | undefined;
+  private reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  private reading: Promise<void> | undefined;
 
   async open(host: Host): Promise<void> {
-    const { data, response } = await host.client.GET("/v1/events",
-      { parseAs: "stream", signal: this.stop.signal });
+    const { data, response } = await host.client.GET("/v1/events", { parseAs: "stream" });
     assert("events", response.headers.get("Content-Type") === "text/event-stream",
            response.headers.get("Content-Type"));
     assert("events", data instanceof ReadableStream, data);
-    this.reader = this.read(data as ReadableStream<Uint8Array>);
+    this.reader = (data as ReadableStream<Uint8Array>).getReader();
+    this.reading = this.read(this.reader);
   }
 
-  private async read(stream: ReadableStream<Uint8Array>): Promise<void> {
+  private async read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
     const text = new TextDecoder();
     let rest = "";
-    try {
-      for await (const part of stream) {
-        const blocks = (rest + text.decode(part, { stream: true })).split("\n\n");
-        rest = blocks.pop() ?? "";
-        for (const block of blocks) this.take(block);
-      }
-    } catch (error) {
-      if (!this.stop.signal.aborted) throw error;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const blocks = (rest + text.decode(value, { stream: true })).split("\n\n");
+      rest = blocks.pop() ?? "";
+      for (const block of blocks) this.take(block);
     }
   }
 
@@ -126,9 +124,10 @@ class Events {
     if (kind === "move") this.states.add((JSON.parse(json) as Schemas["event-move"]).state);
   }
 
+  // By the reader: a signal given to a request is forgotten with that, also while its answer is read.
   async close(): Promise<void> {
-    this.stop.abort();
-    await this.reader;
+    await this.reader?.cancel();
+    await this.reading;
   }
 }
 
@@ -282,6 +281,8 @@ try {
   await evacuate(a, b);
   await end(a, b);
   console.log(`${steps.length} steps`);
-} finally {
-  await Promise.all([a.agent.destroy(), b.agent.destroy()]);
+} catch (error) {
+  console.error(error);
+  process.exit(1);  // the end of the agents might wait for a stream of events
 }
+await Promise.all([a.agent.destroy(), b.agent.destroy()]);
